@@ -1,0 +1,206 @@
+package shard
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/noctulemq/noctule/codec"
+	"github.com/noctulemq/noctule/config"
+	"github.com/noctulemq/noctule/loop"
+	"github.com/noctulemq/noctule/router"
+)
+
+// Broker is the shards of all loops and what they share. What is shared is immutable, or atomic, or synchronises
+// itself; a shard's own state is reached by mail only.
+type Broker struct {
+	// Immutable after start.
+	cfg      *config.Config
+	log      Logger
+	group    *loop.Group
+	shards   []*Shard
+	loops    int
+	hasher   router.Hasher
+	interest *router.Interest
+	strategy router.Strategy
+	seed     uint64
+
+	messages messagePools
+
+	// Any thread, atomic.
+	retainVersion                atomic.Uint64
+	retainedCount, retainedBytes atomic.Int64
+	connections                  atomic.Int64
+	clients                      atomic.Int64
+	sessions                     atomic.Int64
+	started                      atomic.Bool
+	stopped                      atomic.Bool
+}
+
+// Listener is one listening socket's settings and count.
+type Listener struct {
+	Config config.Listener
+	// Anonymous: clients need no user name.
+	Anonymous bool
+
+	connections atomic.Int64
+}
+
+func (l *Listener) acceptsVersion(v codec.Version) bool {
+	return l.Config.AcceptsVersion(uint8(v))
+}
+
+// Options is what a broker is made of. Config must not change afterwards.
+type Options struct {
+	Config *config.Config
+	Log    Logger
+	// Seed keys the hashes and the assigned client identifiers. Take it from a cryptographic source.
+	Seed uint64
+	// Group is the loops; the broker becomes their handler.
+	Group *loop.Group
+}
+
+// New makes a broker on the loops of o.Group, one shard each.
+func New(o Options) *Broker {
+	b := &Broker{cfg: o.Config, log: o.Log, group: o.Group, loops: o.Group.Len(), hasher: router.NewHasher(o.Seed), seed: o.Seed}
+	if b.log == nil {
+		b.log = Discard{}
+	}
+	switch o.Config.SharedStrategy {
+	case "sticky":
+		b.strategy = router.Sticky
+	case "hash-client":
+		b.strategy = router.HashClient
+	case "hash-topic":
+		b.strategy = router.HashTopic
+	}
+	if b.loops > 1 {
+		b.interest = router.NewInterest()
+	}
+	for i := range b.loops {
+		s := newShard(b, i, o.Group.Loop(i))
+		b.shards = append(b.shards, s)
+		o.Group.Loop(i).SetHandler(s)
+	}
+	return b
+}
+
+// home returns the loop where a name (client identifier, shared group) lives.
+func (b *Broker) home(name string) int {
+	if b.loops == 1 {
+		return 0
+	}
+	h := b.seed ^ 0xcbf29ce484222325
+	for i := range len(name) {
+		h = (h ^ uint64(name[i])) * 0x100000001b3
+	}
+	h ^= h >> 32
+	h *= 0x9e3779b97f4a7c15
+	return int((h >> 33) % uint64(b.loops))
+}
+
+// admitConnection counts an accepted socket against the limits of its listener and of the broker.
+func (b *Broker) admitConnection(l *Listener) bool {
+	if n := b.connections.Add(1); b.cfg.GlobalMaxConnections >= 0 && n > int64(b.cfg.GlobalMaxConnections) {
+		b.connections.Add(-1)
+		return false
+	}
+	if n := l.connections.Add(1); l.Config.MaxConnections >= 0 && n > int64(l.Config.MaxConnections) {
+		l.connections.Add(-1)
+		b.connections.Add(-1)
+		return false
+	}
+	return true
+}
+
+func (b *Broker) releaseConnection(l *Listener) {
+	l.connections.Add(-1)
+	b.connections.Add(-1)
+}
+
+// admitRetained reports whether one more retained topic of size bytes fits. Partitions ask at the same time, so the
+// bound may be passed by one message for each loop.
+func (b *Broker) admitRetained(size int64) bool {
+	if n := b.cfg.MaxRetainedMessages; n > 0 && b.retainedCount.Load() >= int64(n) {
+		return false
+	}
+	return b.cfg.MaxRetainedBytes == 0 || b.retainedBytes.Load()+size <= b.cfg.MaxRetainedBytes
+}
+
+// call runs f on every loop's thread and waits for all. It must not be called from a loop.
+func (b *Broker) call(f func(*Shard)) error {
+	var wg sync.WaitGroup
+	for i := range b.loops {
+		wg.Add(1)
+		ok := b.group.Loop(i).Submit(loop.Mail{Kind: mailCall, Body: func(s *Shard) {
+			defer wg.Done()
+			f(s)
+		}})
+		if !ok {
+			wg.Done()
+			return fmt.Errorf("loop %d: %w", i, ErrStopped)
+		}
+	}
+	wg.Wait()
+	return nil
+}
+
+// Snapshot is what the broker counts and holds, summed over its shards.
+type Snapshot struct {
+	Counters
+	Connections, Clients, Sessions int64
+	RetainedMessages               int64
+	RetainedBytes                  int64
+	ActiveSubscriptions            int
+}
+
+// Snapshot asks every shard for its counters.
+func (b *Broker) Snapshot() (Snapshot, error) {
+	var mu sync.Mutex
+	var n Snapshot
+	err := b.call(func(s *Shard) {
+		mu.Lock()
+		defer mu.Unlock()
+		n.add(&s.count)
+		n.ActiveSubscriptions += s.index.Len()
+	})
+	n.Connections, n.Clients, n.Sessions = b.connections.Load(), b.clients.Load(), b.sessions.Load()
+	n.RetainedMessages, n.RetainedBytes = b.retainedCount.Load(), b.retainedBytes.Load()
+	return n, err
+}
+
+// Stop ends the broker: no more accepts; every will is published; version 5 clients get DISCONNECT 0x8B; output is
+// drained until `shutdown_timeout`; then the loops stop. It must not be called from a loop.
+func (b *Broker) Stop() error {
+	if b.stopped.Swap(true) {
+		return nil
+	}
+	deadline := time.Now().Add(b.cfg.ShutdownTimeout)
+	err := b.call((*Shard).stopAccepting)
+	// The mails of the first call are in the rings before the second call is handled.
+	err = errors.Join(err, b.call(func(s *Shard) { s.loop.DrainRings() }))
+	idle := make(chan struct{}, b.loops)
+	err = errors.Join(err, b.call(func(s *Shard) { s.closeAll(deadline, idle) }))
+	if err == nil {
+		waitIdle(idle, b.loops, time.Until(deadline)+second2)
+	}
+	b.group.Stop()
+	return err
+}
+
+// second2 is how much longer than the drain deadline Stop waits for the loops to report.
+const second2 = 2 * time.Second
+
+func waitIdle(idle <-chan struct{}, n int, limit time.Duration) {
+	t := time.NewTimer(limit)
+	defer t.Stop()
+	for range n {
+		select {
+		case <-idle:
+		case <-t.C:
+			return
+		}
+	}
+}

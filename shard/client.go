@@ -1,0 +1,357 @@
+package shard
+
+import (
+	"fmt"
+
+	"github.com/noctulemq/noctule/codec"
+	"github.com/noctulemq/noctule/loop"
+)
+
+// clientState is where one connection stands.
+//
+//	awaitingConnect opened or handed over, CONNECT not yet complete; leaves on CONNECT, time-out or error
+//	connected       CONNACK sent, linked with a session; leaves on DISCONNECT, error, take-over, stop or socket end
+//	closing         unlinked from its session, the loop will report Closed; then the record is free
+type clientState uint8
+
+const (
+	awaitingConnect clientState = iota
+	connected
+	closing
+)
+
+// timerKind tells Expired what record a timer belongs to.
+const (
+	timerClient uint8 = iota + 1
+	timerSession
+	timerRetained
+)
+
+// client is one network connection (or one attached receiver), from accept to close. Loop thread only; it lives in
+// the slab of the loop that reads it, and is remade on the home loop when CONNECT is handed over. Bounded by
+// `max_connections` and `global_max_connections`.
+type client struct {
+	conn     *loop.Conn // nil for an attached client
+	sink     *Attachment
+	session  *session // while connected
+	listener *Listener
+	will     *will
+	// aliasIn holds the topic of each alias the client set, at index alias-1 [MQTT-3.3.2-7].
+	aliasIn  []string
+	aliasOut *aliasTable
+	userName string
+
+	lastSeen int64 // monotonic ns of the last bytes received
+	timer    loop.Timer
+
+	key        uint32
+	maxPacket  uint32 // largest packet the client takes; 0: any
+	throttled  int32  // how many full queues hold this publisher back
+	keepAlive  uint16 // seconds; 0: none
+	receiveMax uint16
+	aliasInMax uint16
+	version    codec.Version
+	state      clientState
+	doomed     codec.ReasonCode // set by the slow-consumer policy; carried out at the end of the turn
+	warnedMax  bool             // the receive-maximum warning was written
+	bridge     bool             // protocol level had the bridge bit
+}
+
+// aliasTable gives topic aliases to a client first come, first served. Bounded by the smaller of
+// `max_topic_alias_broker` and the client's topic alias maximum.
+type aliasTable struct {
+	byTopic map[string]uint16
+	max     uint16
+}
+
+// use returns the alias for topic (0: none left) and whether the client knows it already.
+func (t *aliasTable) use(topic string) (alias uint16, known bool) {
+	if a, ok := t.byTopic[topic]; ok {
+		return a, true
+	}
+	if len(t.byTopic) >= int(t.max) {
+		return 0, false
+	}
+	a := uint16(len(t.byTopic) + 1)
+	t.byTopic[string([]byte(topic))] = a
+	return a, false
+}
+
+// Opened implements loop.Handler: a socket was accepted.
+func (s *Shard) Opened(conn *loop.Conn) {
+	l, _ := conn.Listener().Tag.(*Listener)
+	if !s.broker.admitConnection(l) {
+		s.count.RefusedConnections++
+		conn.Abort()
+		conn.Tag = noClient
+		return
+	}
+	s.newClient(conn, l)
+	if s.cfg.ConnectionMessages && s.log.Enabled(LogNotice) {
+		s.log.Log(LogNotice, fmt.Sprintf("New connection from %s on port %d.", addressColon(conn), l.Config.Port))
+	}
+}
+
+// noClient is the tag of a connection that never got a client record.
+const noClient = ^uint32(0)
+
+// Adopted implements loop.Handler: another loop read the start of a CONNECT whose home is here; the packet follows.
+func (s *Shard) Adopted(conn *loop.Conn, _ any) {
+	l, _ := conn.Listener().Tag.(*Listener)
+	s.newClient(conn, l)
+	if s.stopping {
+		s.refuse(s.clients.at(conn.Tag))
+	}
+}
+
+// newClient takes a record for conn and starts the time limit for its CONNECT.
+func (s *Shard) newClient(conn *loop.Conn, l *Listener) *client {
+	key, c := s.clients.take()
+	*c = client{conn: conn, listener: l, key: key, lastSeen: s.loop.Now(), receiveMax: packetIDs}
+	c.timer.Kind, c.timer.Key = timerClient, key
+	conn.Tag = key
+	if t := s.cfg.ConnectTimeout; t > 0 {
+		s.loop.Arm(&c.timer, s.loop.Now()+int64(t))
+	}
+	return c
+}
+
+// Closed implements loop.Handler: the last word on a connection.
+func (s *Shard) Closed(conn *loop.Conn, err error) {
+	if conn.Tag == noClient {
+		return
+	}
+	c := s.clients.at(conn.Tag)
+	if c.state == connected {
+		s.leave(c, causeClosed(c, conn, err), true)
+	}
+	s.broker.releaseConnection(c.listener)
+	s.freeClient(c)
+}
+
+// freeClient clears the record and gives it back.
+func (s *Shard) freeClient(c *client) {
+	s.loop.Disarm(&c.timer)
+	key := c.key
+	*c = client{}
+	s.clients.put(key)
+	s.reportIdle()
+}
+
+// Data implements loop.Handler: it handles every whole packet in b.
+func (s *Shard) Data(conn *loop.Conn, b []byte, owned bool) (used, need int) {
+	c := s.clients.at(conn.Tag)
+	c.lastSeen = s.loop.Now()
+	for c.state != closing && c.throttled == 0 {
+		h, n, err := codec.DecodeHeader(b[used:])
+		if err != nil {
+			s.fail(c, err)
+			break
+		}
+		if c.state == awaitingConnect && len(b) > used && b[used]>>4 != byte(codec.TypeConnect) {
+			s.fail(c, errFirstPacket)
+			break
+		}
+		if n == 0 {
+			return used, 0
+		}
+		total := n + h.Remaining
+		if limit := int(s.cfg.MaxPacketSize); limit > 0 && total > limit {
+			s.fail(c, errPacketTooLarge)
+			break
+		}
+		if len(b)-used < total {
+			return used, total
+		}
+		packet := b[used : used+total]
+		s.whole = nil
+		if owned && used == 0 && total == len(b) {
+			s.whole = packet
+		}
+		if c.state == awaitingConnect {
+			if home, away := s.connect(c, h, packet[n:]); away {
+				s.sendHome(c, home)
+				return used, 0
+			}
+		} else if err := s.packet(c, h, packet, n); err != nil {
+			s.fail(c, err)
+		}
+		used += total
+	}
+	if c.state == closing {
+		used = len(b)
+	}
+	return used, 0
+}
+
+// sendHome hands the connection to the loop where its client identifier lives; the CONNECT is read again there.
+func (s *Shard) sendHome(c *client, home int) {
+	conn := c.conn
+	s.freeClient(c)
+	s.count.Handovers++
+	conn.Handover(home, nil)
+}
+
+// packet handles one packet of a connected client. n is the size of its fixed header.
+func (s *Shard) packet(c *client, h codec.Header, packet []byte, n int) error {
+	body := packet[n:]
+	switch h.Type {
+	case codec.TypePublish:
+		return s.publish(c, h, packet, body)
+	case codec.TypePuback, codec.TypePubrec, codec.TypePubrel, codec.TypePubcomp:
+		a := &s.in.ack
+		if err := a.Decode(h, body, c.version); err != nil {
+			return err
+		}
+		return s.ack(c, a)
+	case codec.TypeSubscribe:
+		return s.subscribe(c, h, body)
+	case codec.TypeUnsubscribe:
+		return s.unsubscribe(c, h, body)
+	case codec.TypePingreq:
+		if h.Remaining != 0 {
+			return errPingBody
+		}
+		s.count.Pings++
+		c.conn.Append(pingresp)
+		return nil
+	case codec.TypeDisconnect:
+		return s.disconnect(c, h, body)
+	case codec.TypeAuth:
+		return s.reauthenticate(c, h, body)
+	case codec.TypeConnect:
+		return errSecondConnect
+	}
+	return errServerPacket
+}
+
+// pingresp is the whole PINGRESP [MQTT-3.12.4-1].
+var pingresp = codec.AppendPingresp(nil)
+
+func (s *Shard) ack(c *client, a *codec.Ack) error {
+	switch a.Type {
+	case codec.TypePuback:
+		return s.puback(c, a)
+	case codec.TypePubrec:
+		return s.pubrec(c, a)
+	case codec.TypePubcomp:
+		return s.pubcomp(c, a)
+	}
+	return s.pubrel(c, a)
+}
+
+// disconnect handles DISCONNECT: the will is dropped unless the client asks for it [MQTT-3.14.4-3].
+func (s *Shard) disconnect(c *client, h codec.Header, body []byte) error {
+	d := &s.in.disconnect
+	if err := d.Decode(h, body, c.version); err != nil {
+		return err
+	}
+	if d.HasSessionExpiry && c.version == codec.V5 {
+		if c.session.expiry == 0 && d.SessionExpiry != 0 {
+			return errExpiryFromZero
+		}
+		c.session.expiry = s.cappedExpiry(d.SessionExpiry)
+	}
+	s.close(c, cause{text: "disconnected."}, d.Code == codec.DisconnectWithWill)
+	return nil
+}
+
+// reauthenticate handles AUTH: no method exists yet, and re-authentication needs the method of the CONNECT
+// [MQTT-4.12.1-1], so every AUTH is a protocol error.
+func (s *Shard) reauthenticate(c *client, h codec.Header, body []byte) error {
+	if err := s.in.auth.Decode(h, body, c.version); err != nil {
+		return err
+	}
+	return errNoAuthMethod
+}
+
+// sendAck appends an acknowledgement to a connection; an attached client has none to receive.
+func (s *Shard) sendAck(c *client, t codec.Type, id uint16, code codec.ReasonCode) {
+	if c.sink != nil {
+		c.sink.acknowledged(t, id)
+		return
+	}
+	s.scratch = codec.AppendAck(s.scratch[:0], t, c.version, id, code)
+	c.conn.Append(s.scratch)
+}
+
+// fail ends a connection because of what it sent: DISCONNECT with the reason code under version 5, then close
+// [MQTT-4.13.1-1]; the will is published.
+func (s *Shard) fail(c *client, err error) {
+	e, ok := err.(*codec.Error)
+	if !ok {
+		panic(fmt.Sprintf("BUG: client error of type %T: %v", err, err))
+	}
+	s.count.ProtocolErrors++
+	s.close(c, cause{text: "disconnected: " + e.Detail + ".", code: e.Code}, true)
+}
+
+// cause says why a connection ends: the log's words after the client's name, and the DISCONNECT to send (0: none).
+type cause struct {
+	text string
+	code codec.ReasonCode
+}
+
+// close ends a connection from our side: the session is let go, DISCONNECT is sent to a version 5 client if the cause
+// has a code, and what is in the output is flushed.
+func (s *Shard) close(c *client, why cause, withWill bool) {
+	if c.state == closing {
+		return
+	}
+	wasConnected := c.state == connected
+	if wasConnected {
+		s.leave(c, why, withWill)
+	} else {
+		s.logRefused(c, why)
+	}
+	c.state = closing
+	s.loop.Disarm(&c.timer)
+	if c.conn == nil {
+		c.sink.ended(why)
+		s.freeClient(c)
+		return
+	}
+	if wasConnected && why.code != 0 && c.version == codec.V5 {
+		d := codec.Disconnect{Code: why.code}
+		c.conn.Append(d.Append(s.scratch[:0], codec.V5))
+	}
+	c.conn.Close()
+}
+
+// Drained implements loop.Handler: the connection's output is empty again.
+func (s *Shard) Drained(conn *loop.Conn) {
+	if conn.Tag == noClient {
+		return
+	}
+	if c := s.clients.at(conn.Tag); c.state == connected {
+		s.pump(c.session)
+		s.replayMore(c.session)
+	}
+}
+
+// clientDue handles a client's timer: no CONNECT in time, or no packet within one and a half times the keep-alive
+// [MQTT-3.1.2-22].
+func (s *Shard) clientDue(c *client) {
+	switch c.state {
+	case awaitingConnect:
+		s.close(c, cause{text: "no CONNECT in time"}, false)
+	case connected:
+		due := c.lastSeen + int64(c.keepAlive)*second*3/2
+		if c.throttled > 0 {
+			due = s.loop.Now() + int64(c.keepAlive)*second*3/2 // we do not read from it
+		}
+		if due > s.loop.Now() {
+			s.loop.Arm(&c.timer, due)
+			return
+		}
+		s.close(c, cause{text: "disconnected: exceeded timeout.", code: codec.KeepAliveTimeout}, true)
+	}
+}
+
+// doom marks a client that cannot keep up; it is closed when routing is over.
+func (s *Shard) doom(c *client, code codec.ReasonCode) {
+	if c.doomed == 0 {
+		c.doomed = code
+		s.doomed = append(s.doomed, c)
+	}
+}

@@ -1,0 +1,59 @@
+package shard
+
+// Counters is what one shard has counted since its start. Loop thread only; the control plane gets a copy.
+type Counters struct {
+	Connects, Pings, Handovers, TakeOvers uint64
+	Wills                                 uint64
+	Subscriptions                         uint64
+	Injected                              uint64
+
+	// Received and Sent count PUBLISH packets by QoS.
+	Received, Sent [3]uint64
+	// Crossed counts publications posted to other loops.
+	Crossed uint64
+	// Redirected counts shared deliveries that went to a second member.
+	Redirected uint64
+
+	// What was refused or dropped, and why. Each has a line in the log too.
+	ProtocolErrors       uint64
+	RefusedConnections   uint64 // max_connections, global_max_connections
+	RefusedConnects      uint64 // answered in CONNACK
+	RefusedSubscriptions uint64 // max_subscriptions
+	RefusedRetained      uint64 // max_retained_messages, max_retained_bytes
+	Oversize             uint64 // message_size_limit
+	TooLargeForClient    uint64 // the client's maximum packet size
+	DroppedQueued        uint64 // max_queued_messages, max_queued_bytes
+	DroppedOutput        uint64 // max_output_bytes
+	DroppedShared        uint64 // no member took it
+	Throttled            uint64 // publishers held by slow_consumer_policy throttle
+	Expired              uint64 // messages
+	ExpiredSessions      uint64
+	UnknownAcks          uint64
+	ReusedIDs            uint64
+	OverReceiveMax       uint64
+
+	retainedLogMinute uint32
+}
+
+// add sums another shard's counters into c.
+func (c *Counters) add(o *Counters) {
+	sum := [...]struct{ to, from *uint64 }{
+		{&c.Connects, &o.Connects}, {&c.Pings, &o.Pings}, {&c.Handovers, &o.Handovers}, {&c.TakeOvers, &o.TakeOvers},
+		{&c.Wills, &o.Wills}, {&c.Subscriptions, &o.Subscriptions}, {&c.Injected, &o.Injected}, {&c.Crossed, &o.Crossed},
+		{&c.Redirected, &o.Redirected}, {&c.ProtocolErrors, &o.ProtocolErrors},
+		{&c.RefusedConnections, &o.RefusedConnections}, {&c.RefusedConnects, &o.RefusedConnects},
+		{&c.RefusedSubscriptions, &o.RefusedSubscriptions}, {&c.RefusedRetained, &o.RefusedRetained},
+		{&c.Oversize, &o.Oversize}, {&c.TooLargeForClient, &o.TooLargeForClient},
+		{&c.DroppedQueued, &o.DroppedQueued}, {&c.DroppedOutput, &o.DroppedOutput},
+		{&c.DroppedShared, &o.DroppedShared}, {&c.Throttled, &o.Throttled}, {&c.Expired, &o.Expired},
+		{&c.ExpiredSessions, &o.ExpiredSessions}, {&c.UnknownAcks, &o.UnknownAcks}, {&c.ReusedIDs, &o.ReusedIDs},
+		{&c.OverReceiveMax, &o.OverReceiveMax},
+	}
+	for _, f := range sum {
+		*f.to += *f.from
+	}
+	for q := range c.Received {
+		c.Received[q] += o.Received[q]
+		c.Sent[q] += o.Sent[q]
+	}
+}

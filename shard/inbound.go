@@ -1,0 +1,223 @@
+package shard
+
+import (
+	"bytes"
+
+	"github.com/noctulemq/noctule/codec"
+	"github.com/noctulemq/noctule/router"
+)
+
+// inbound is the QoS 2 messages a session received and whose PUBREL has not come [MQTT-4.3.3-2]. They belong to the
+// session and survive reconnects. Loop thread only. Bounded by `max_inflight_messages` + `max_queued_messages`, then
+// the client is disconnected with 0x93.
+type inbound struct {
+	held []heldMessage // in the order received
+}
+
+type heldMessage struct {
+	msg *Message // one reference
+	id  uint16
+}
+
+// find returns the position of packet identifier id, -1 when none is held.
+func (in *inbound) find(id uint16) int {
+	if in == nil {
+		return -1
+	}
+	for i := range in.held {
+		if in.held[i].id == id {
+			return i
+		}
+	}
+	return -1
+}
+
+// take removes position i and returns its message with the reference.
+func (in *inbound) take(i int) *Message {
+	m := in.held[i].msg
+	copy(in.held[i:], in.held[i+1:])
+	in.held[len(in.held)-1] = heldMessage{}
+	in.held = in.held[:len(in.held)-1]
+	return m
+}
+
+// release gives every held message back.
+func (in *inbound) release() {
+	if in == nil {
+		return
+	}
+	for i := range in.held {
+		in.held[i].msg.Release()
+	}
+	in.held = nil
+}
+
+// inboundHard is the number of held QoS 2 messages at which a client is disconnected.
+func (s *Shard) inboundHard() int {
+	if s.cfg.MaxInflightMessages == 0 || s.cfg.MaxQueuedMessages == 0 {
+		return packetIDs
+	}
+	return s.cfg.MaxInflightMessages + s.cfg.MaxQueuedMessages
+}
+
+// publish handles PUBLISH from a client.
+func (s *Shard) publish(c *client, h codec.Header, packet, body []byte) error {
+	in := &s.in.publish
+	if err := in.Decode(h, body, c.version); err != nil {
+		return err
+	}
+	if c.version == codec.V5 {
+		if err := s.resolveAlias(c, in); err != nil {
+			return err
+		}
+	}
+	l := &c.listener.Config
+	switch {
+	case in.QoS > l.MaxQoS:
+		return errQoS
+	case in.Retain && !s.cfg.RetainAvailable:
+		return errRetain
+	case !router.ValidTopic(in.Topic):
+		if router.TooDeep(in.Topic) {
+			return errTooDeep
+		}
+		return errTopicName
+	}
+	s.count.Received[in.QoS]++
+	if limit := s.cfg.MessageSizeLimit; limit > 0 && len(in.Payload) > int(limit) {
+		s.count.Oversize++
+		s.acknowledge(c, in.QoS, in.PacketID, codec.PacketTooLarge)
+		return nil
+	}
+	p := &s.pub
+	p.reset()
+	p.name, p.payload, p.qos, p.retain = in.Topic, in.Payload, in.QoS, in.Retain
+	if len(in.Props) > 0 {
+		p.props = in.ForwardProps(s.props[:0])
+	}
+	if in.HasExpiry {
+		p.expirySeconds = in.Expiry
+		p.expiry = s.loop.Now() + int64(in.Expiry)*second
+	}
+	p.origin = s.originOf(c.session)
+	s.borrowBody(p, in, packet, c.version)
+	if in.QoS == 2 {
+		return s.holdQoS2(c, p, in)
+	}
+	matched := s.publishRouted(p)
+	p.reset()
+	if in.QoS == 1 {
+		code := codec.Success
+		if !matched {
+			code = codec.NoMatchingSubscribers
+		}
+		s.sendAck(c, codec.TypePuback, in.PacketID, code)
+	}
+	return nil
+}
+
+// borrowBody notes what of the packet itself can serve instead of a copy: the whole packet as the wire form of a
+// plain QoS 0 publication, and its array when the loop gave it away.
+func (s *Shard) borrowBody(p *publication, in *codec.Publish, packet []byte, v codec.Version) {
+	if s.whole != nil && len(in.Topic) > 0 && !in.HasExpiry && in.TopicAlias == 0 {
+		p.body = s.whole
+		return
+	}
+	if in.QoS == 0 && !in.Retain && !in.HasExpiry && in.TopicAlias == 0 && s.whole == nil {
+		p.remember(encoding(v, 0, false), packet)
+	}
+}
+
+// resolveAlias sets or follows a topic alias [MQTT-3.3.2-7] to [MQTT-3.3.2-12].
+func (s *Shard) resolveAlias(c *client, in *codec.Publish) error {
+	if in.TopicAlias == 0 {
+		return nil
+	}
+	if in.TopicAlias > c.aliasInMax {
+		return errTopicAlias
+	}
+	i := int(in.TopicAlias) - 1
+	if in.Topic == "" {
+		if i >= len(c.aliasIn) || c.aliasIn[i] == "" {
+			return errUnknownAlias
+		}
+		in.Topic = c.aliasIn[i]
+		return nil
+	}
+	for len(c.aliasIn) <= i {
+		c.aliasIn = append(c.aliasIn, "")
+	}
+	if c.aliasIn[i] != in.Topic {
+		c.aliasIn[i] = string([]byte(in.Topic))
+	}
+	return nil
+}
+
+// acknowledge answers a PUBLISH that goes no further: with the reason code under version 5, as accepted under 3.x,
+// which has no other answer.
+func (s *Shard) acknowledge(c *client, qos uint8, id uint16, code codec.ReasonCode) {
+	switch qos {
+	case 1:
+		s.sendAck(c, codec.TypePuback, id, code)
+	case 2:
+		s.sendAck(c, codec.TypePubrec, id, code)
+	}
+}
+
+// holdQoS2 keeps a QoS 2 message until its PUBREL and answers PUBREC [MQTT-4.3.3-8]. The same message again is
+// answered again; another message under an identifier in use replaces it.
+func (s *Shard) holdQoS2(c *client, p *publication, in *codec.Publish) error {
+	ss := c.session
+	if ss.in == nil {
+		ss.in = &inbound{}
+	}
+	if i := ss.in.find(in.PacketID); i >= 0 {
+		m := ss.in.held[i].msg
+		if m.Topic() == p.name && bytes.Equal(m.Payload(), p.payload) {
+			p.reset()
+			s.sendAck(c, codec.TypePubrec, in.PacketID, codec.Success)
+			return nil
+		}
+		s.count.ReusedIDs++
+		ss.in.take(i).Release()
+	}
+	if len(ss.in.held) >= s.inboundHard() {
+		return errReceiveMaximum
+	}
+	s.warnReceiveMaximum(c, len(ss.in.held)+1)
+	m := p.message(&s.broker.messages).Retain()
+	p.reset()
+	ss.in.held = append(ss.in.held, heldMessage{msg: m, id: in.PacketID})
+	s.sendAck(c, codec.TypePubrec, in.PacketID, codec.Success)
+	return nil
+}
+
+// warnReceiveMaximum says once per connection that a client has more QoS 2 messages open than it was told.
+func (s *Shard) warnReceiveMaximum(c *client, open int) {
+	limit := s.cfg.MaxInflightMessages
+	if limit == 0 || open <= limit || c.warnedMax {
+		return
+	}
+	c.warnedMax = true
+	s.count.OverReceiveMax++
+	s.logf(LogWarning, "Client %s has exceeded its receive maximum of %d.", c.session.id, limit)
+}
+
+// pubrel handles PUBREL: the message is routed and PUBCOMP answers, also when the identifier is not known, because
+// the first PUBCOMP may have been lost [MQTT-4.3.3-11].
+func (s *Shard) pubrel(c *client, a *codec.Ack) error {
+	ss := c.session
+	i := ss.in.find(a.PacketID)
+	if i < 0 {
+		s.sendAck(c, codec.TypePubcomp, a.PacketID, codec.Success)
+		return nil
+	}
+	m := ss.in.take(i)
+	p := &s.pub
+	p.load(m, s.loop.Now())
+	m.Release()
+	s.publishRouted(p)
+	p.reset()
+	s.sendAck(c, codec.TypePubcomp, a.PacketID, codec.Success)
+	return nil
+}

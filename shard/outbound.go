@@ -1,0 +1,337 @@
+package shard
+
+import (
+	"github.com/noctulemq/noctule/codec"
+	"github.com/noctulemq/noctule/router"
+)
+
+// deliveryState is where one outbound delivery stands.
+//
+//	queued       not sent on this or any connection; leaves when the window opens or it is dropped
+//	awaitPuback  PUBLISH QoS 1 sent; leaves on PUBACK
+//	awaitPubrec  PUBLISH QoS 2 sent; leaves on PUBREC
+//	awaitPubcomp PUBREL sent; leaves on PUBCOMP
+//	done         finished or dropped; its slot is freed when it reaches the head
+type deliveryState uint8
+
+const (
+	queued deliveryState = iota
+	awaitPuback
+	awaitPubrec
+	awaitPubcomp
+	done
+)
+
+// packetIDs is how many packet identifiers there are: the bound of every outbound queue, whatever the configuration
+// says, because each delivery has its identifier from the moment it is queued.
+const packetIDs = 65535
+
+// delivery is one message for one session, QoS 1 or 2 (QoS 0 when `queue_qos0_messages` keeps it for an offline one).
+type delivery struct {
+	msg *Message // one reference, until done
+	// share is the group that chose this session, to hand the message on if the session ends; else nil.
+	share *router.Share
+	// ids are the subscription identifiers when there are several; with one it is in id.
+	ids    *[]uint32
+	subID  uint32
+	id     uint16
+	state  deliveryState
+	qos    uint8
+	retain bool
+	again  bool // it was sent on an earlier connection: DUP [MQTT-3.3.1-1]
+}
+
+// outbound is a session's in-flight window and the queue behind it, in one ring in the order of sending. Loop thread
+// only. Packet identifiers are given in that order without gaps, so an acknowledgement finds its delivery by
+// subtraction. Bounds: the window by receive maximum, `max_inflight_messages` and `max_inflight_bytes`; the queue by
+// `max_queued_messages`, `max_queued_bytes` and the number of packet identifiers.
+type outbound struct {
+	ring []delivery // power of two
+	head int
+	n    int
+	// next is the offset from head of the first delivery that was not yet given to the present connection.
+	next int
+
+	inflight      int
+	inflightBytes int64
+	queuedBytes   int64
+}
+
+func (o *outbound) at(i int) *delivery { return &o.ring[(o.head+i)&(len(o.ring)-1)] }
+
+// waiting is how many deliveries have not been given to the present connection.
+func (o *outbound) waiting() int { return o.n - o.next }
+
+// find returns the delivery with packet identifier id, nil when it has none.
+func (o *outbound) find(id uint16) *delivery {
+	if o == nil || o.n == 0 || id == 0 {
+		return nil
+	}
+	first := o.at(0).id
+	i := int(id - first)
+	if id < first {
+		i-- // identifier 0 does not exist
+	}
+	if i >= o.next {
+		return nil
+	}
+	if d := o.at(i); d.id == id && d.state != done {
+		return d
+	}
+	return nil
+}
+
+// push appends a delivery and returns it, to be filled by the caller but for its id.
+func (o *outbound) push(id uint16) *delivery {
+	if o.n == len(o.ring) {
+		o.grow()
+	}
+	d := o.at(o.n)
+	o.n++
+	*d = delivery{id: id}
+	return d
+}
+
+func (o *outbound) grow() {
+	ring := make([]delivery, max(4, 2*len(o.ring)))
+	for i := range o.n {
+		ring[i] = *o.at(i)
+	}
+	o.ring, o.head = ring, 0
+}
+
+// ringKept is the largest ring (in deliveries) that an empty queue keeps for its next message.
+const ringKept = 128
+
+// trim frees the done deliveries at the head.
+func (o *outbound) trim() {
+	for o.n > 0 && o.at(0).state == done {
+		*o.at(0) = delivery{}
+		o.head = (o.head + 1) & (len(o.ring) - 1)
+		o.n--
+		if o.next > 0 {
+			o.next--
+		}
+	}
+	if o.n == 0 && len(o.ring) > ringKept {
+		o.ring, o.head = nil, 0
+	}
+}
+
+// rewind prepares for a new connection: everything unfinished is given to it again, in order [MQTT-4.4.0-1].
+func (o *outbound) rewind() {
+	if o == nil {
+		return
+	}
+	for i := range o.next {
+		d := o.at(i)
+		switch d.state {
+		case awaitPuback, awaitPubrec:
+			d.again = true
+			o.queuedBytes += d.msg.size()
+		}
+	}
+	o.next, o.inflight, o.inflightBytes = 0, 0, 0
+}
+
+// window is how many QoS 1 and 2 deliveries c may have unfinished at once [MQTT-3.3.4-9].
+func (s *Shard) window(c *client) int {
+	w := int(c.receiveMax)
+	if m := s.cfg.MaxInflightMessages; m > 0 {
+		w = min(w, m)
+	}
+	return w
+}
+
+// pump sends queued deliveries while the window and the output allow.
+func (s *Shard) pump(ss *session) {
+	o, c := ss.out, ss.client
+	if o == nil || c == nil {
+		return
+	}
+	window := s.window(c)
+	for o.next < o.n && o.inflight < window {
+		if limit := s.cfg.MaxInflightBytes; limit > 0 && o.inflightBytes >= limit && o.inflight > 0 {
+			break
+		}
+		if c.conn != nil && c.conn.Unsent() >= s.cfg.MaxOutputBytes {
+			c.conn.WantDrain()
+			break
+		}
+		d := o.at(o.next)
+		o.next++
+		s.sendDelivery(ss, c, d)
+	}
+	o.trim()
+	s.relieve(ss)
+}
+
+// sendDelivery gives one delivery to the connection: PUBLISH, or PUBREL when its PUBREC was seen.
+func (s *Shard) sendDelivery(ss *session, c *client, d *delivery) {
+	o := ss.out
+	switch d.state {
+	case done:
+		return
+	case awaitPubcomp:
+		o.inflight++
+		s.sendAck(c, codec.TypePubrel, d.id, codec.Success)
+		return
+	}
+	size := d.msg.size()
+	o.queuedBytes -= size
+	if d.msg.expiry != 0 && d.msg.expiry <= s.loop.Now() && !d.again {
+		s.count.Expired++
+		s.finish(o, d)
+		return
+	}
+	p := &s.queuedPub
+	p.load(d.msg, s.loop.Now())
+	sent := s.sendPublish(c, p, outgoing{qos: d.qos, retain: d.retain, dup: d.again, id: d.id, subID: d.subID, ids: d.ids})
+	p.reset()
+	if !sent || d.qos == 0 {
+		s.finish(o, d)
+		return
+	}
+	o.inflight++
+	o.inflightBytes += size
+	if d.state == queued {
+		d.state = awaitPuback
+		if d.qos == 2 {
+			d.state = awaitPubrec
+		}
+	}
+}
+
+// finish ends a delivery that is not in flight (or no longer counted as such) and gives its message back.
+func (s *Shard) finish(o *outbound, d *delivery) {
+	d.state = done
+	if d.msg != nil {
+		d.msg.Release()
+		d.msg = nil
+	}
+	d.share, d.ids = nil, nil
+}
+
+// settle ends an in-flight delivery and lets the next ones go.
+func (s *Shard) settle(ss *session, d *delivery) {
+	o := ss.out
+	o.inflight--
+	if d.msg != nil {
+		o.inflightBytes -= d.msg.size()
+	}
+	s.finish(o, d)
+	o.trim()
+	if o.next < o.n || ss.throttling != nil || ss.replay != nil {
+		s.pump(ss)
+		s.replayMore(ss)
+	}
+}
+
+// enqueue adds a delivery to the session: sent at once when the window is open and nothing waits before it, else
+// queued within the bounds, else treated by the slow-consumer policy.
+func (s *Shard) enqueue(ss *session, p *publication, g outgoing, share *router.Share) {
+	o := ss.out
+	if o == nil {
+		o = &outbound{}
+		ss.out = o
+	}
+	c := ss.client
+	size := int64(len(p.name) + len(p.props) + len(p.payload))
+	direct := c != nil && o.next == o.n && o.inflight < s.window(c) &&
+		(s.cfg.MaxInflightBytes == 0 || o.inflight == 0 || o.inflightBytes+size <= s.cfg.MaxInflightBytes) &&
+		(c.conn == nil || c.conn.Unsent() < s.cfg.MaxOutputBytes)
+	if !direct && !s.admit(ss, p, size) {
+		return
+	}
+	if o.n >= packetIDs {
+		s.dropQueued(ss, c, "no packet identifier is free")
+		return
+	}
+	ss.lastID++
+	if ss.lastID == 0 {
+		ss.lastID = 1
+	}
+	d := o.push(ss.lastID)
+	d.subID, d.qos, d.retain, d.share = g.subID, g.qos, g.retain, share
+	if g.ids != nil {
+		ids := append([]uint32(nil), *g.ids...)
+		d.ids = &ids
+	}
+	m := p.message(&s.broker.messages)
+	if !direct {
+		d.msg = m.Retain()
+		o.queuedBytes += size
+		return
+	}
+	o.next++
+	g.id = d.id
+	if !s.sendPublish(c, p, g) {
+		d.state = done
+		o.trim()
+		return
+	}
+	d.msg = m.Retain()
+	o.inflight++
+	o.inflightBytes += size
+	d.state = awaitPuback
+	if g.qos == 2 {
+		d.state = awaitPubrec
+	}
+}
+
+// puback handles PUBACK: it ends a QoS 1 delivery, whatever its reason code.
+func (s *Shard) puback(c *client, a *codec.Ack) error {
+	d := c.session.out.find(a.PacketID)
+	if d == nil {
+		s.count.UnknownAcks++
+		return nil
+	}
+	if d.state != awaitPuback {
+		return errAckState
+	}
+	s.settle(c.session, d)
+	return nil
+}
+
+// pubrec handles PUBREC: PUBREL goes out, also for an identifier that is not known, so that the receiver can finish
+// [MQTT-4.3.3-4]; a reason code of 0x80 or more ends the delivery.
+func (s *Shard) pubrec(c *client, a *codec.Ack) error {
+	d := c.session.out.find(a.PacketID)
+	if d == nil {
+		s.count.UnknownAcks++
+		s.sendAck(c, codec.TypePubrel, a.PacketID, codec.Success)
+		return nil
+	}
+	switch d.state {
+	case awaitPubcomp:
+		s.sendAck(c, codec.TypePubrel, a.PacketID, codec.Success)
+		return nil
+	case awaitPubrec:
+	default:
+		return errAckState
+	}
+	if a.Code >= 0x80 {
+		s.settle(c.session, d)
+		return nil
+	}
+	d.state = awaitPubcomp
+	c.session.out.inflightBytes -= d.msg.size()
+	d.msg.Release()
+	d.msg = nil
+	s.sendAck(c, codec.TypePubrel, a.PacketID, codec.Success)
+	return nil
+}
+
+// pubcomp handles PUBCOMP: it ends a QoS 2 delivery.
+func (s *Shard) pubcomp(c *client, a *codec.Ack) error {
+	d := c.session.out.find(a.PacketID)
+	if d == nil {
+		s.count.UnknownAcks++
+		return nil
+	}
+	if d.state != awaitPubcomp {
+		return errAckState
+	}
+	s.settle(c.session, d)
+	return nil
+}

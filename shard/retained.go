@@ -1,0 +1,456 @@
+package shard
+
+import (
+	"container/heap"
+	"strings"
+
+	"github.com/noctulemq/noctule/router"
+)
+
+// Retained messages are partitioned over the loops by topic hash. Three rules keep a new subscriber from missing or
+// misordering anything, whichever loops publish and subscribe:
+//
+//   - a retained publication is visible in its partition's ring before its publisher reads the interest table, and a
+//     partition drains all rings before it serves a look-up; a subscriber enters its interest before it looks up;
+//   - every retained publication has a version from one broker-wide counter; a partition keeps the highest;
+//   - a look-up's result that meanwhile arrived live in a newer version is not delivered any more.
+//
+// A look-up travels to the partition, fetches a bounded number of messages and returns; the next one starts when the
+// subscriber's output has room. So `#` over a million topics stalls nobody and buffers little.
+
+const (
+	// fetchMax is how many messages one look-up brings; fetchSteps how many topics it visits at most.
+	fetchMax   = 64
+	fetchSteps = 1024
+	// replayOutput is the number of unsent bytes, and replayQueue that of waiting deliveries, from which a replay
+	// pauses.
+	replayOutput = 64 << 10
+	replayQueue  = 64
+	// replayTurn is how many look-ups one turn of a loop serves for its own sessions.
+	replayTurn = 16
+	// liveLog is how many retained publications delivered live are remembered to sort out stale look-up results; a
+	// look-up that was away for more of them is checked again at its partition.
+	liveLog = 4096
+	// tombstones is how many cleared topics a partition remembers, so that an older version that is still in another
+	// loop's ring does not bring one back.
+	tombstones = 1024
+)
+
+// replay brings the retained messages of one subscription to its session. It belongs to the session's loop, but for
+// the time it is away: then to the partition's.
+type replay struct {
+	filter   string
+	sub      router.Subscriber
+	key, gen uint32 // the session
+	next     *replay
+	home     int // the session's loop
+
+	partition int
+	last      int // the last partition to ask
+	cursor    *router.Cursor[*Message]
+	results   []*Message // one reference each
+	finished  bool       // this partition has no more
+
+	since     uint64 // position in the live log when it was sent
+	away      bool
+	recheck   bool // fetch the same topics again: too much happened meanwhile
+	cancelled bool
+}
+
+// retained is this loop's partition. Loop thread only; bounded by `max_retained_messages` and `max_retained_bytes`,
+// which count over all partitions.
+type retained struct {
+	tree     *router.Retained[*Message]
+	expiring expiryHeap
+	cleared  map[string]uint64 // topic → version of the clearing, only with several loops
+	order    []string          // of cleared, oldest first
+}
+
+// liveNote is one entry of the live log.
+type liveNote struct{ hash, version uint64 }
+
+// storeRetained sends a retained publication to its partition and gives it its version [MQTT-3.3.1-5].
+func (s *Shard) storeRetained(p *publication) {
+	p.version = s.broker.retainVersion.Add(1)
+	partition := int(p.topic.Hash() % uint64(s.loops))
+	m := p.message(&s.broker.messages)
+	m.version = p.version
+	if partition == int(s.id) {
+		s.keepRetained(m)
+		return
+	}
+	s.post(partition, mailRetain, 0, m.Retain())
+}
+
+// keepRetained stores, replaces or clears one topic of this partition [MQTT-3.3.1-6] [MQTT-3.3.1-7].
+func (s *Shard) keepRetained(m *Message) {
+	r := &s.retained
+	topic := m.Topic()
+	old, have := r.tree.Get(topic)
+	if (have && old.version > m.version) || r.cleared[topic] > m.version {
+		return
+	}
+	if len(m.Payload()) == 0 {
+		if have {
+			s.removeRetained(topic, old)
+		}
+		s.rememberCleared(topic, m.version)
+		return
+	}
+	if !have && !s.broker.admitRetained(m.size()) {
+		s.count.RefusedRetained++
+		s.logRetainedFull(topic)
+		return
+	}
+	if m.expiry == 0 && s.cfg.RetainExpiryInterval > 0 {
+		m.expiry = s.loop.Now() + int64(s.cfg.RetainExpiryInterval)
+	}
+	r.tree.Set(topic, m.Retain())
+	if have {
+		s.broker.retainedBytes.Add(m.size() - old.size())
+		old.Release()
+	} else {
+		s.broker.retainedBytes.Add(m.size())
+		s.broker.retainedCount.Add(1)
+	}
+	if m.expiry != 0 {
+		heap.Push(&r.expiring, m.Retain())
+		s.loop.Arm(&s.retainedTimer, r.expiring[0].expiry)
+	}
+}
+
+func (s *Shard) removeRetained(topic string, old *Message) {
+	s.retained.tree.Delete(topic)
+	s.broker.retainedBytes.Add(-old.size())
+	s.broker.retainedCount.Add(-1)
+	old.Release()
+}
+
+// rememberCleared keeps a tombstone, as long as another loop may still have an older version on its way.
+func (s *Shard) rememberCleared(topic string, version uint64) {
+	if s.loops == 1 {
+		return
+	}
+	r := &s.retained
+	if _, again := r.cleared[topic]; !again {
+		topic = strings.Clone(topic)
+		if len(r.order) == tombstones {
+			delete(r.cleared, r.order[0])
+			copy(r.order, r.order[1:])
+			r.order = r.order[:tombstones-1]
+		}
+		r.order = append(r.order, topic)
+	}
+	r.cleared[topic] = version
+}
+
+// retainedDue removes the retained messages that have expired [MQTT-3.3.2-5].
+func (s *Shard) retainedDue() {
+	r := &s.retained
+	now := s.loop.Now()
+	for len(r.expiring) > 0 && r.expiring[0].expiry <= now {
+		m := heap.Pop(&r.expiring).(*Message)
+		if have, ok := r.tree.Get(m.Topic()); ok && have == m {
+			s.count.Expired++
+			s.removeRetained(m.Topic(), m)
+		}
+		m.Release()
+	}
+	if len(r.expiring) > 0 {
+		s.loop.Arm(&s.retainedTimer, r.expiring[0].expiry)
+	}
+}
+
+// expiryHeap orders messages by their expiry. Replaced messages stay until theirs comes: at most one entry for each
+// retained publication that has an expiry.
+type expiryHeap []*Message
+
+func (h expiryHeap) Len() int           { return len(h) }
+func (h expiryHeap) Less(i, j int) bool { return h[i].expiry < h[j].expiry }
+func (h expiryHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *expiryHeap) Push(m any)        { *h = append(*h, m.(*Message)) }
+func (h *expiryHeap) Pop() any {
+	old := *h
+	m := old[len(old)-1]
+	old[len(old)-1] = nil
+	*h = old[:len(old)-1]
+	return m
+}
+
+// newReplay prepares the look-up for one subscription: one partition for a topic name, all for a wildcard.
+func (s *Shard) newReplay(filter string, sub router.Subscriber) *replay {
+	r := &replay{filter: filter, sub: sub, home: int(s.id), last: s.loops - 1}
+	if !strings.ContainsAny(filter, "+#") {
+		s.probe.Scan(s.hasher, filter)
+		r.partition = int(s.probe.Hash() % uint64(s.loops))
+		r.last = r.partition
+	}
+	return r
+}
+
+// startReplay adds a replay behind those the session has. With one loop it runs at once, so that retained messages
+// come directly after the SUBACK; else at the end of the turn, when the rings have been drained.
+func (s *Shard) startReplay(ss *session, r *replay) {
+	r.key, r.gen = ss.key, ss.gen
+	r.since = s.liveSeq
+	at := &ss.replay
+	for *at != nil {
+		at = &(*at).next
+	}
+	*at = r
+	s.replays++
+	s.replayMore(ss)
+}
+
+// replayMore continues the session's first replay if it can.
+func (s *Shard) replayMore(ss *session) {
+	if ss.replay == nil || ss.client == nil || ss.replay.away {
+		return
+	}
+	if s.loops == 1 {
+		s.runReplays(ss)
+		return
+	}
+	s.replaysDue = append(s.replaysDue, sessionRef{ss.key, ss.gen})
+	s.nudge()
+}
+
+type sessionRef struct{ key, gen uint32 }
+
+// runDueReplays runs at the end of a turn, after the rings were drained: it serves other loops' look-ups in this
+// partition and continues our own sessions' replays. When the rings could not be drained it waits for the next turn.
+func (s *Shard) runDueReplays() {
+	s.replayBudget = replayTurn
+	if len(s.fetchQueue)+len(s.replaysDue) == 0 {
+		return
+	}
+	if s.loops > 1 && !s.loop.DrainRings() {
+		s.nudge()
+		return
+	}
+	for i, r := range s.fetchQueue {
+		s.fetchQueue[i] = nil
+		s.fetch(r)
+		s.post(r.home, mailFetched, 0, r)
+	}
+	s.fetchQueue = s.fetchQueue[:0]
+	due := s.replaysDue
+	s.replaysDue = s.replaysSpare[:0]
+	for _, ref := range due {
+		if ss := s.lookup(ref.key, ref.gen); ss != nil {
+			s.runReplays(ss)
+		}
+	}
+	s.replaysSpare = due[:0]
+	if len(s.replaysDue) > 0 {
+		s.nudge()
+	}
+}
+
+// runReplays continues the replays of a session until its output is full, a look-up is away, or the turn's share is
+// used up.
+func (s *Shard) runReplays(ss *session) {
+	for ss.replay != nil && ss.client != nil && !ss.replay.away {
+		r := ss.replay
+		if !s.replayRoom(ss) {
+			return
+		}
+		if r.partition != int(s.id) {
+			r.away = true
+			s.post(r.partition, mailFetch, 0, r)
+			return
+		}
+		if s.replayBudget == 0 {
+			s.replaysDue = append(s.replaysDue, sessionRef{ss.key, ss.gen})
+			s.nudge()
+			return
+		}
+		s.replayBudget--
+		s.fetch(r)
+		s.takeResults(ss, r)
+	}
+}
+
+// replayRoom reports whether the session can take another look-up's worth; if not, Drained or an acknowledgement
+// continues.
+func (s *Shard) replayRoom(ss *session) bool {
+	if c := ss.client.conn; c != nil && c.Unsent() >= replayOutput {
+		c.WantDrain()
+		return false
+	}
+	return ss.out == nil || ss.out.waiting() < replayQueue
+}
+
+// fetch fills a look-up from this partition. The rings have been drained.
+func (s *Shard) fetch(r *replay) {
+	if r.cancelled {
+		r.closeCursor()
+		return
+	}
+	if r.recheck {
+		s.refetch(r)
+		return
+	}
+	if r.cursor == nil {
+		r.cursor = s.retained.tree.Find(r.filter)
+	}
+	now := s.loop.Now()
+	more := r.cursor.NextN(fetchSteps, func(_ string, m *Message) bool {
+		if m.expiry == 0 || m.expiry > now {
+			r.results = append(r.results, m.Retain())
+		}
+		return len(r.results) < fetchMax
+	})
+	r.finished = !more
+	if r.finished {
+		r.closeCursor()
+	}
+}
+
+func (r *replay) closeCursor() {
+	if r.cursor != nil {
+		r.cursor.Close()
+		r.cursor = nil
+	}
+}
+
+// refetch replaces each result by what the partition has now.
+func (s *Shard) refetch(r *replay) {
+	kept := r.results[:0]
+	for _, m := range r.results {
+		if now, ok := s.retained.tree.Get(m.Topic()); ok {
+			kept = append(kept, now.Retain())
+		}
+		m.Release()
+	}
+	clear(r.results[len(kept):])
+	r.results, r.recheck = kept, false
+}
+
+// fetched handles a look-up that came back.
+func (s *Shard) fetched(r *replay) {
+	r.away = false
+	ss := s.lookup(r.key, r.gen)
+	if r.cancelled || ss == nil {
+		s.forgetReplay(r)
+		return
+	}
+	if s.liveSeq-r.since > liveLog {
+		r.recheck, r.away, r.since = true, true, s.liveSeq
+		s.post(r.partition, mailFetch, 0, r)
+		return
+	}
+	s.takeResults(ss, r)
+	s.replayMore(ss)
+}
+
+// takeResults delivers what a look-up brought and moves on: to the same partition, the next one, or the end.
+func (s *Shard) takeResults(ss *session, r *replay) {
+	for i, m := range r.results {
+		if s.loops == 1 || !s.isStale(m, r.since) {
+			s.deliverRetained(ss, r, m)
+		}
+		m.Release()
+		r.results[i] = nil
+	}
+	r.results = r.results[:0]
+	r.since = s.liveSeq
+	if !r.finished {
+		return
+	}
+	r.finished = false
+	if r.partition++; r.partition > r.last || r.last == 0 {
+		ss.replay = r.next
+		r.next = nil
+		s.replays--
+	}
+}
+
+// deliverRetained sends one retained message to the session whose subscription asked for it, with the retain flag
+// [MQTT-3.3.1-8]. Its pace is the replay's, so the queue's bounds do not apply.
+func (s *Shard) deliverRetained(ss *session, r *replay, m *Message) {
+	if r.sub.Flags&router.FlagNoLocal != 0 && m.origin == s.originOf(ss) {
+		return
+	}
+	p := &s.replayPub
+	p.load(m, s.loop.Now())
+	s.paced = true
+	s.deliverTo(ss, p, outgoing{qos: s.outgoingQoS(m.qos, r.sub.QoS), retain: true, subID: r.sub.ID}, nil)
+	s.paced = false
+	p.reset()
+}
+
+// noteRetained writes a retained publication that is delivered live into the log, while replays run.
+func (s *Shard) noteRetained(p *publication) {
+	if s.replays == 0 || s.loops == 1 {
+		return
+	}
+	if s.live == nil {
+		s.live = make([]liveNote, liveLog)
+	}
+	s.live[s.liveSeq%liveLog] = liveNote{p.topic.Hash(), p.version}
+	s.liveSeq++
+}
+
+// isStale reports whether m's topic arrived live in the same or a newer version since the look-up began.
+func (s *Shard) isStale(m *Message, since uint64) bool {
+	if since == s.liveSeq {
+		return false
+	}
+	s.probe.Scan(s.hasher, m.Topic())
+	hash := s.probe.Hash()
+	for i := since; i < s.liveSeq; i++ {
+		if n := &s.live[i%liveLog]; n.hash == hash && n.version >= m.version {
+			return true
+		}
+	}
+	return false
+}
+
+// cancelReplays drops every replay of a session that ends.
+func (s *Shard) cancelReplays(ss *session) {
+	for r := ss.replay; r != nil; {
+		next := r.next
+		r.next = nil
+		s.cancel(r)
+		r = next
+	}
+	ss.replay = nil
+}
+
+// cancelReplaysOf drops the replays of one filter, when it is unsubscribed.
+func (s *Shard) cancelReplaysOf(ss *session, filter string) {
+	for at := &ss.replay; *at != nil; {
+		r := *at
+		if r.filter != filter {
+			at = &r.next
+			continue
+		}
+		*at = r.next
+		r.next = nil
+		s.cancel(r)
+	}
+}
+
+// cancel ends a replay that is no longer in its session's list. One that is away ends when it comes back.
+func (s *Shard) cancel(r *replay) {
+	r.cancelled = true
+	if !r.away {
+		s.forgetReplay(r)
+	}
+}
+
+// forgetReplay gives back what a cancelled replay holds. A cursor in another partition is closed there.
+func (s *Shard) forgetReplay(r *replay) {
+	for _, m := range r.results {
+		m.Release()
+	}
+	r.results = nil
+	if r.cursor != nil && r.partition != int(s.id) {
+		r.cancelled, r.away = true, true
+		s.post(r.partition, mailFetch, 0, r)
+		return
+	}
+	r.closeCursor()
+	s.replays--
+}

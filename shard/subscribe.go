@@ -1,0 +1,192 @@
+package shard
+
+import (
+	"strings"
+
+	"github.com/noctulemq/noctule/codec"
+	"github.com/noctulemq/noctule/router"
+)
+
+// pendingSuback is a SUBACK that waits until other loops have taken the session into their shared groups, so that
+// the client misses nothing after it.
+type pendingSuback struct {
+	key, gen uint32  // the session
+	client   *client // to which it goes if it is still this session's client
+	id       uint16
+	codes    []byte
+	waiting  int
+}
+
+// subscribe handles SUBSCRIBE: filters go into the index, and with it into the interest table, before the SUBACK
+// [MQTT-3.8.4-1]; retained messages follow it.
+func (s *Shard) subscribe(c *client, h codec.Header, body []byte) error {
+	in := &s.in.subscribe
+	if err := in.Decode(h, body, c.version); err != nil {
+		return err
+	}
+	for i := range in.Filters {
+		if err := checkFilter(&in.Filters[i]); err != nil {
+			return err
+		}
+	}
+	s.enterFilters(c, in.PacketID, in.SubID, in.Filters)
+	return nil
+}
+
+// enterFilters enters valid filters, answers, and starts the replay of their retained messages.
+func (s *Shard) enterFilters(c *client, id uint16, subID uint32, filters []codec.Subscription) {
+	ss := c.session
+	s.codes = s.codes[:0]
+	s.fetches = s.fetches[:0]
+	var pending *pendingSuback
+	for i := range filters {
+		code, join := s.subscribeOne(c, ss, &filters[i], subID)
+		s.codes = append(s.codes, byte(code))
+		if join != nil {
+			if pending == nil {
+				pending = &pendingSuback{key: ss.key, gen: ss.gen, client: c, id: id}
+			}
+			pending.waiting++
+			join.pending = pending
+			s.post(join.home, mailJoin, 0, join)
+		}
+	}
+	if pending != nil {
+		pending.codes = append([]byte(nil), s.codes...)
+	} else {
+		s.sendSuback(c, id, s.codes)
+	}
+	for i, f := range s.fetches {
+		s.startReplay(ss, f)
+		s.fetches[i] = nil
+	}
+}
+
+// checkFilter applies the rules of topic filters and shared subscriptions [MQTT-4.7.1-1] [MQTT-4.8.2-1]
+// [MQTT-4.8.2-2] [MQTT-3.8.3-4].
+func checkFilter(f *codec.Subscription) error {
+	if router.TooDeep(f.Filter) {
+		return errTooDeep
+	}
+	share, shared, ok := router.ParseShare(f.Filter)
+	switch {
+	case shared && !ok:
+		return errShareName
+	case shared && f.NoLocal:
+		return errNoLocalShared
+	case shared && !router.ValidFilter(share.Filter), !shared && !router.ValidFilter(f.Filter):
+		return errFilter
+	}
+	return nil
+}
+
+// subscribeOne enters one valid filter. join is set when the filter is shared and its group lives on another loop.
+func (s *Shard) subscribeOne(c *client, ss *session, f *codec.Subscription, subID uint32) (code codec.ReasonCode, join *groupJoin) {
+	qos := min(f.QoS, c.maxQoS())
+	filter := f.Filter
+	known := ss.subs.find(filter) >= 0
+	if !known {
+		if limit := s.cfg.MaxSubscriptions; limit > 0 && len(ss.subs.list) >= limit {
+			s.count.RefusedSubscriptions++
+			if c.version == codec.V5 {
+				return codec.QuotaExceeded, nil
+			}
+			return codec.UnspecifiedError, nil
+		}
+		filter = strings.Clone(filter)
+		ss.subs.add(filter)
+		s.count.Subscriptions++
+	} else {
+		filter = ss.subs.list[ss.subs.find(filter)]
+	}
+	sub := router.Subscriber{Key: ss.key, ID: subID, QoS: qos, Flags: subscriptionFlags(c, f)}
+	if share, shared, _ := router.ParseShare(filter); shared {
+		return codec.ReasonCode(qos), s.joinGroup(ss, share, sub)
+	}
+	s.index.Subscribe(filter, sub)
+	if f.RetainHandling == 0 || (f.RetainHandling == 1 && !known) { // [MQTT-3.3.1-9] to [MQTT-3.3.1-11]
+		s.fetches = append(s.fetches, s.newReplay(filter, sub))
+	}
+	return codec.ReasonCode(qos), nil
+}
+
+// subscriptionFlags translates the subscription options. A bridge's subscriptions are no-local and
+// retain-as-published, as Mosquitto has it.
+func subscriptionFlags(c *client, f *codec.Subscription) (flags uint8) {
+	if f.NoLocal || c.bridge {
+		flags |= router.FlagNoLocal
+	}
+	if f.RetainAsPublished || c.bridge {
+		flags |= router.FlagRetainAsPublished
+	}
+	return flags
+}
+
+// maxQoS is the highest QoS the client's listener grants.
+func (c *client) maxQoS() uint8 {
+	if c.listener == nil {
+		return 2
+	}
+	return c.listener.Config.MaxQoS
+}
+
+func (s *Shard) sendSuback(c *client, id uint16, codes []byte) {
+	if c.sink != nil {
+		c.sink.subscribed(id, codes)
+		return
+	}
+	a := codec.Suback{PacketID: id, Codes: codes}
+	c.conn.Append(a.Append(s.scratch[:0], c.version))
+}
+
+// completeSuback sends a SUBACK that waited for other loops.
+func (s *Shard) completeSuback(p *pendingSuback) {
+	p.waiting--
+	if p.waiting > 0 {
+		return
+	}
+	if ss := s.lookup(p.key, p.gen); ss != nil && ss.client == p.client {
+		s.sendSuback(p.client, p.id, p.codes)
+	}
+}
+
+// unsubscribe handles UNSUBSCRIBE [MQTT-3.10.4-4] [MQTT-3.11.3-1].
+func (s *Shard) unsubscribe(c *client, h codec.Header, body []byte) error {
+	in := &s.in.unsubscribe
+	if err := in.Decode(h, body, c.version); err != nil {
+		return err
+	}
+	for _, filter := range in.Filters {
+		f := codec.Subscription{Filter: filter}
+		if err := checkFilter(&f); err != nil {
+			return err
+		}
+	}
+	s.removeFilters(c, in.PacketID, in.Filters)
+	return nil
+}
+
+// removeFilters removes filters from a session and answers.
+func (s *Shard) removeFilters(c *client, id uint16, filters []string) {
+	s.codes = s.codes[:0]
+	for _, filter := range filters {
+		s.codes = append(s.codes, byte(s.unsubscribeOne(c.session, filter)))
+	}
+	if c.sink != nil {
+		c.sink.subscribed(id, s.codes)
+		return
+	}
+	a := codec.Unsuback{PacketID: id, Codes: s.codes}
+	c.conn.Append(a.Append(s.scratch[:0], c.version))
+}
+
+func (s *Shard) unsubscribeOne(ss *session, filter string) codec.ReasonCode {
+	i := ss.subs.find(filter)
+	if i < 0 {
+		return codec.NoSubscriptionExisted
+	}
+	s.dropSubscription(ss, filter)
+	s.cancelReplaysOf(ss, filter)
+	ss.subs.removeAt(i)
+	return codec.Success
+}
