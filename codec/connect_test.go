@@ -130,5 +130,6 @@ func TestConnackRules(t *testing.T) {
 	refuses(t, V5, wire(0x20, `00 05 {}`), errConnackCode, ProtocolError)
 	refuses(t, V311, wire(0x20, `00 06`), errConnackCode, ProtocolError)
 	refuses(t, V311, wire(0x20, `00`), errTruncated, MalformedPacket)
+	refuses(t, V5, wire(0x20, `00 00 {16 "data"}`), errAuthDataNoMethod, ProtocolError)
 	accepts(t, V31, wire(0x20, `FF 00`))
 }

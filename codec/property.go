@@ -6,42 +6,48 @@ import "encoding/binary"
 type propertyID uint8
 
 const (
-	idPayloadFormat       propertyID  = 0x01
-	idMessageExpiry       propertyID  = 0x02
-	idContentType         propertyID  = 0x03
-	idResponseTopic       propertyID  = 0x08
-	idCorrelationData     propertyID  = 0x09
-	idSubscriptionID      propertyID  = 0x0B
-	idSessionExpiry       propertyID  = 0x11
-	idAssignedClientID    propertyID  = 0x12
-	idServerKeepAlive     propertyID  = 0x13
-	idAuthMethod          propertyID  = 0x15
-	idAuthData            propertyID  = 0x16
-	idRequestProblemInfo  propertyID  = 0x17
-	idWillDelay           propertyID  = 0x18
-	idRequestResponseInfo propertyID  = 0x19
-	idResponseInformation propertyID  = 0x1A
-	idServerReference     propertyID  = 0x1C
-	idReasonString        propertyID  = 0x1F
-	idReceiveMaximum      propertyID  = 0x21
-	idTopicAliasMaximum   propertyID  = 0x22
-	idTopicAlias          propertyID  = 0x23
-	idMaximumQoS          propertyID  = 0x24
-	idRetainAvailable     propertyID  = 0x25
-	idUserProperty        propertyID  = 0x26
-	idMaximumPacketSize   propertyID  = 0x27
-	idWildcardAvailable   propertyID  = 0x28
-	idSubscriptionIDs     propertyID  = 0x29
-	idSharedAvailable     propertyID  = 0x2A
-	propertyIDs                       = 0x2B // how many there can be
-	allProperties         propertySet = 1<<propertyIDs - 1
-	onlyUserProperties                = propertySet(1) << idUserProperty
-	publishRewritten                  = propertySet(1)<<idMessageExpiry | 1<<idTopicAlias | 1<<idSubscriptionID
-	willRewritten                     = propertySet(1)<<idMessageExpiry | 1<<idWillDelay
+	idPayloadFormat       propertyID = 0x01
+	idMessageExpiry       propertyID = 0x02
+	idContentType         propertyID = 0x03
+	idResponseTopic       propertyID = 0x08
+	idCorrelationData     propertyID = 0x09
+	idSubscriptionID      propertyID = 0x0B
+	idSessionExpiry       propertyID = 0x11
+	idAssignedClientID    propertyID = 0x12
+	idServerKeepAlive     propertyID = 0x13
+	idAuthMethod          propertyID = 0x15
+	idAuthData            propertyID = 0x16
+	idRequestProblemInfo  propertyID = 0x17
+	idWillDelay           propertyID = 0x18
+	idRequestResponseInfo propertyID = 0x19
+	idResponseInformation propertyID = 0x1A
+	idServerReference     propertyID = 0x1C
+	idReasonString        propertyID = 0x1F
+	idReceiveMaximum      propertyID = 0x21
+	idTopicAliasMaximum   propertyID = 0x22
+	idTopicAlias          propertyID = 0x23
+	idMaximumQoS          propertyID = 0x24
+	idRetainAvailable     propertyID = 0x25
+	idUserProperty        propertyID = 0x26
+	idMaximumPacketSize   propertyID = 0x27
+	idWildcardAvailable   propertyID = 0x28
+	idSubscriptionIDs     propertyID = 0x29
+	idSharedAvailable     propertyID = 0x2A
+
+	propertyIDs = 0x2B // how many there can be
 )
 
 // propertySet is a set of property identifiers, bit n for identifier n.
 type propertySet uint64
+
+const (
+	allProperties      propertySet = 1<<propertyIDs - 1
+	onlyUserProperties propertySet = 1 << idUserProperty
+	// publishRewritten is what each receiver of a PUBLISH gets its own of.
+	publishRewritten propertySet = 1<<idMessageExpiry | 1<<idTopicAlias | 1<<idSubscriptionID
+	// willRewritten is what a will says to the server, not to the receivers.
+	willRewritten propertySet = 1<<idMessageExpiry | 1<<idWillDelay
+)
 
 func (s propertySet) has(id propertyID) bool { return s>>id&1 != 0 }
 
@@ -71,12 +77,13 @@ type propertyRule struct {
 
 // propertyRules is the specification's table of properties. Reading and copying are driven by it.
 var propertyRules = [propertyIDs]propertyRule{
-	idPayloadFormat:       {name: "payload format indicator", kind: kindFlag, in: inPublish | inWill},
-	idMessageExpiry:       {name: "message expiry interval", kind: kindUint32, in: inPublish | inWill},
-	idContentType:         {name: "content type", kind: kindString, in: inPublish | inWill, invalid: errContentType},
-	idResponseTopic:       {name: "response topic", kind: kindString, in: inPublish | inWill, invalid: errResponseUTF8},
-	idCorrelationData:     {name: "correlation data", kind: kindBinary, in: inPublish | inWill},
-	idSubscriptionID:      {name: "subscription identifier", kind: kindVarint, in: inPublish | inSubscribe, repeated: inPublish, zero: errSubID0},
+	idPayloadFormat:   {name: "payload format indicator", kind: kindFlag, in: inPublish | inWill},
+	idMessageExpiry:   {name: "message expiry interval", kind: kindUint32, in: inPublish | inWill},
+	idContentType:     {name: "content type", kind: kindString, in: inPublish | inWill, invalid: errContentType},
+	idResponseTopic:   {name: "response topic", kind: kindString, in: inPublish | inWill, invalid: errResponseUTF8},
+	idCorrelationData: {name: "correlation data", kind: kindBinary, in: inPublish | inWill},
+	idSubscriptionID: {name: "subscription identifier", kind: kindVarint, in: inPublish | inSubscribe, repeated: inPublish,
+		zero: errSubID0},
 	idSessionExpiry:       {name: "session expiry interval", kind: kindUint32, in: inConnect | inConnack | inDisconnect},
 	idAssignedClientID:    {name: "assigned client identifier", kind: kindString, in: inConnack},
 	idServerKeepAlive:     {name: "server keep alive", kind: kindUint16, in: inConnack},

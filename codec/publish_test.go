@@ -104,7 +104,8 @@ func TestForwardedPropertiesAreNotCopiedWithoutNeed(t *testing.T) {
 
 // [MQTT-3.1.3-10]
 func TestWillPropertiesAreForwardedWithoutDelayAndExpiry(t *testing.T) {
-	c := accepts(t, V5, wire(0x10, `"MQTT" 05 06 0000 {} "id" {26 "b" "1" 18 00000005 01 01 02 00000006 26 "a" "2"} "will" "gone"`)).(*anyConnect)
+	props := `26 "b" "1" 18 00000005 01 01 02 00000006 26 "a" "2"`
+	c := accepts(t, V5, wire(0x10, `"MQTT" 05 06 0000 {} "id" {`+props+`} "will" "gone"`)).(*anyConnect)
 	w := &c.Will
 	if w.DelaySeconds != 5 || !w.HasExpiry || w.Expiry != 6 {
 		t.Errorf("%+v", w)

@@ -308,7 +308,7 @@ func (s *Shard) refuseMalformed(c *client, p *codec.Connect, err error) {
 	case e.Code == codec.UnsupportedProtocolVersion:
 		s.refuseVersion(c, p)
 		return
-	case p.Version == codec.V5 && e.Req != "MQTT-3.1.2-3" && e.Req != "MQTT-3.1.3-11":
+	case p.Version == codec.V5 && e.Req != "MQTT-3.1.2-3" && e.Req != "MQTT-3.1.3-12":
 		ack := codec.Connack{Code: e.Code}
 		c.conn.Append(ack.Append(s.scratch[:0], codec.V5))
 	}

@@ -94,13 +94,16 @@ func (s *Shard) publish(c *client, h codec.Header, packet, body []byte) error {
 	p.name, p.payload, p.qos, p.retain = in.Topic, in.Payload, in.QoS, in.Retain
 	if len(in.Props) > 0 {
 		p.props = in.ForwardProps(s.props[:0])
+		if in.HasExpiry || in.TopicAlias != 0 {
+			s.props = p.props // keeps the room it may have grown to
+		}
 	}
 	if in.HasExpiry {
 		p.expirySeconds = in.Expiry
 		p.expiry = s.loop.Now() + int64(in.Expiry)*second
 	}
 	p.origin = s.originOf(c.session)
-	s.borrowBody(p, in, packet, c.version)
+	s.borrowBody(p, in, packet, h.Overlong, c.version)
 	if in.QoS == 2 {
 		return s.holdQoS2(c, p, in)
 	}
@@ -118,12 +121,12 @@ func (s *Shard) publish(c *client, h codec.Header, packet, body []byte) error {
 
 // borrowBody notes what of the packet itself can serve instead of a copy: the whole packet as the wire form of a
 // plain QoS 0 publication, and its array when the loop gave it away.
-func (s *Shard) borrowBody(p *publication, in *codec.Publish, packet []byte, v codec.Version) {
+func (s *Shard) borrowBody(p *publication, in *codec.Publish, packet []byte, overlong bool, v codec.Version) {
 	if s.whole != nil && len(in.Topic) > 0 && !in.HasExpiry && in.TopicAlias == 0 {
 		p.body = s.whole
 		return
 	}
-	if in.QoS == 0 && !in.Retain && !in.HasExpiry && in.TopicAlias == 0 && s.whole == nil {
+	if in.QoS == 0 && !in.Retain && !in.HasExpiry && in.TopicAlias == 0 && !overlong {
 		p.remember(encoding(v, 0, false), packet)
 	}
 }

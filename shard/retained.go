@@ -295,7 +295,7 @@ func (s *Shard) fetch(r *replay) {
 		r.cursor = s.retained.tree.Find(r.filter)
 	}
 	now := s.loop.Now()
-	more := r.cursor.NextN(fetchSteps, func(_ string, m *Message) bool {
+	more := r.cursor.NextN(fetchSteps, func(m *Message) bool {
 		if m.expiry == 0 || m.expiry > now {
 			r.results = append(r.results, m.Retain())
 		}

@@ -224,7 +224,7 @@ func (s *Shard) sendPublish(c *client, p *publication, g outgoing) (sent bool) {
 		}
 	}
 	size := out.Size()
-	if c.maxPacket != 0 && size > int(c.maxPacket) {
+	if size > codec.MaxPacket || (c.maxPacket != 0 && size > int(c.maxPacket)) {
 		if fresh {
 			delete(c.aliasOut.byTopic, p.name)
 		}

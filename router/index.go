@@ -1,0 +1,258 @@
+package router
+
+// Flags of a subscription.
+const (
+	FlagNoLocal uint8 = 1 << iota
+	FlagRetainAsPublished
+)
+
+// Subscriber is one subscription of one session to one filter.
+type Subscriber struct {
+	Key   uint32 // the session: its index in the shard's slab
+	ID    uint32 // subscription identifier, 0: none
+	QoS   uint8
+	Flags uint8
+}
+
+// Entry is one filter of an index and who subscribed to it. It is valid until the index changes.
+type Entry struct {
+	Filter string
+	Subs   []Subscriber
+	Groups []*Group
+
+	byKey map[uint32]int32 // positions in Subs, when there are many
+	table *table           // nil: in the trie
+	key   uint64           // combined hash of the literal levels
+	self  uint32           // position in the index's slab
+	one   [1]Subscriber    // Subs aliases it while there is one: most filters have one subscriber
+}
+
+// Index is the filters of one shard. Loop thread only. A filter with one subscriber costs about 145 bytes and its own
+// text: the entry (128) and its share of a table of 8-byte slots that is between 3/8 and 3/4 full. Tables grow by
+// moving a bounded number of slots with each change.
+type Index struct {
+	hasher   *Hasher
+	interest *Interest // nil: one loop
+	loop     int
+
+	shapes  map[shape]*table
+	tables  []*table
+	fitting fitting[*table]
+	deep    trie
+	groups  map[Share]*Group
+
+	entries []*[entriesChunk]Entry
+	free    []uint32
+	made    uint32
+	subs    int
+}
+
+const entriesChunk = 128
+
+// NewIndex makes the index of one loop. interest is nil when there is only one.
+func NewIndex(h *Hasher, interest *Interest, loop int) *Index {
+	return &Index{hasher: h, interest: interest, loop: loop, shapes: make(map[shape]*table), groups: make(map[Share]*Group)}
+}
+
+// Len returns the number of subscriptions, members of shared groups not counted.
+func (x *Index) Len() int { return x.subs }
+
+// Subscribe adds a subscription or replaces the one with the same key. The loop's interest is registered when it
+// returns. filter is kept.
+func (x *Index) Subscribe(filter string, s Subscriber) (replaced bool) {
+	e := x.enter(filter)
+	if i := e.position(s.Key); i >= 0 {
+		e.Subs[i] = s
+		return true
+	}
+	e.add(s)
+	x.subs++
+	return false
+}
+
+// Unsubscribe removes a subscription; the filter goes with its last one.
+func (x *Index) Unsubscribe(filter string, key uint32) (existed bool) {
+	e := x.find(filter)
+	if e == nil {
+		return false
+	}
+	i := e.position(key)
+	if i < 0 {
+		return false
+	}
+	e.removeAt(i)
+	x.subs--
+	x.dropIfEmpty(e)
+	return true
+}
+
+// Match appends every entry whose filter matches the topic, shapes in the order in which they came into use.
+func (x *Index) Match(t *Topic, dst []*Entry) []*Entry {
+	system := t.system()
+	for _, tb := range x.fitting[depthClass(t.depth)] {
+		if system && tb.shape.leadingWildcard() {
+			continue
+		}
+		dst = x.probe(tb, tb.shape.key(t), t.Name, dst)
+	}
+	if x.deep.len > 0 {
+		dst = x.deep.match(t.Name, dst)
+	}
+	return dst
+}
+
+// find returns the entry of a filter, nil when there is none.
+func (x *Index) find(filter string) *Entry {
+	s, key, ok := shapeOf(x.hasher, filter)
+	tb := x.shapes[s]
+	if ok && tb != nil {
+		if e := x.lookup(tb, key, filter); e != nil {
+			return e
+		}
+	}
+	return x.deep.find(filter)
+}
+
+// enter returns the entry of a filter, made when there is none, with the interest of this loop registered.
+func (x *Index) enter(filter string) *Entry {
+	if e := x.find(filter); e != nil {
+		return e
+	}
+	e := x.takeEntry()
+	e.Filter = filter
+	s, key, ok := shapeOf(x.hasher, filter)
+	if tb := x.tableFor(s, ok); tb != nil {
+		e.table, e.key = tb, key
+		if x.insert(tb, e) && x.interest != nil {
+			x.interest.set(s, key, x.loop)
+		}
+		return e
+	}
+	x.deep.insert(e)
+	if x.deep.len == 1 && x.interest != nil {
+		x.interest.setOverflow(x.loop, true)
+	}
+	return e
+}
+
+// tableFor returns the table of a shape, made within shapesMax; nil: the trie takes the filter.
+func (x *Index) tableFor(s shape, ok bool) *table {
+	if !ok {
+		return nil
+	}
+	if tb := x.shapes[s]; tb != nil {
+		return tb
+	}
+	if len(x.tables) >= shapesMax {
+		return nil
+	}
+	tb := newTable(s)
+	x.shapes[s] = tb
+	x.tables = append(x.tables, tb)
+	rebuild(&x.fitting, x.tables, func(t *table) shape { return t.shape })
+	return tb
+}
+
+// dropIfEmpty removes an entry that nobody uses, its table with the last entry, and the loop's interest with the last
+// entry of its key.
+func (x *Index) dropIfEmpty(e *Entry) {
+	if len(e.Subs)+len(e.Groups) > 0 {
+		return
+	}
+	tb := e.table
+	if tb == nil {
+		x.deep.remove(e.Filter)
+		if x.deep.len == 0 && x.interest != nil {
+			x.interest.setOverflow(x.loop, false)
+		}
+		x.putEntry(e)
+		return
+	}
+	if last := x.remove(tb, e); last && x.interest != nil {
+		x.interest.clear(tb.shape, e.key, x.loop)
+	}
+	x.putEntry(e)
+	if tb.live > 0 {
+		return
+	}
+	delete(x.shapes, tb.shape)
+	for i, have := range x.tables {
+		if have == tb {
+			x.tables = append(x.tables[:i], x.tables[i+1:]...)
+			break
+		}
+	}
+	rebuild(&x.fitting, x.tables, func(t *table) shape { return t.shape })
+}
+
+func (x *Index) entry(i uint32) *Entry { return &x.entries[i/entriesChunk][i%entriesChunk] }
+
+func (x *Index) takeEntry() *Entry {
+	if n := len(x.free); n > 0 {
+		e := x.entry(x.free[n-1])
+		x.free = x.free[:n-1]
+		return e
+	}
+	if x.made%entriesChunk == 0 {
+		x.entries = append(x.entries, new([entriesChunk]Entry))
+	}
+	e := x.entry(x.made)
+	e.self = x.made
+	x.made++
+	return e
+}
+
+func (x *Index) putEntry(e *Entry) {
+	*e = Entry{self: e.self}
+	x.free = append(x.free, e.self)
+}
+
+// position returns where a session's subscription stands, -1 when it has none.
+func (e *Entry) position(key uint32) int {
+	if e.byKey != nil {
+		if i, ok := e.byKey[key]; ok {
+			return int(i)
+		}
+		return -1
+	}
+	for i := range e.Subs {
+		if e.Subs[i].Key == key {
+			return i
+		}
+	}
+	return -1
+}
+
+func (e *Entry) add(s Subscriber) {
+	if len(e.Subs) == 0 {
+		e.one[0] = s
+		e.Subs = e.one[:1:1]
+		return
+	}
+	e.Subs = append(e.Subs, s)
+	switch {
+	case e.byKey != nil:
+		e.byKey[s.Key] = int32(len(e.Subs) - 1)
+	case len(e.Subs) > subsIndexed:
+		e.byKey = make(map[uint32]int32, 2*subsIndexed)
+		for i := range e.Subs {
+			e.byKey[e.Subs[i].Key] = int32(i)
+		}
+	}
+}
+
+// removeAt takes subscription i out, keeping the order of the others while they are few.
+func (e *Entry) removeAt(i int) {
+	last := len(e.Subs) - 1
+	if e.byKey == nil {
+		copy(e.Subs[i:], e.Subs[i+1:])
+		e.Subs = e.Subs[:last]
+		return
+	}
+	delete(e.byKey, e.Subs[i].Key)
+	if i != last {
+		e.Subs[i] = e.Subs[last]
+		e.byKey[e.Subs[i].Key] = int32(i)
+	}
+	e.Subs = e.Subs[:last]
+}

@@ -1,0 +1,213 @@
+package router
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// Interest tells which loops have a filter for a topic. It is shared by all loops: readers use atomic loads only;
+// writers, which come with the first and the last filter of a key on a loop, take a mutex. A false positive costs the
+// other loop a look. A false negative does not exist: a bit is set in the table that every later reader loads, before
+// the SUBACK goes out.
+type Interest struct {
+	read     atomic.Pointer[interestTables]
+	overflow atomic.Uint64 // loops with filters that have no shape: they get everything
+
+	// mu guards the writers' side: shapes, and every store into tables.
+	mu     sync.Mutex
+	shapes map[shape]*interestTable
+	beyond map[shape]map[int]int // shapes over the bound → loop → keys, whose loops are in overflow
+	deep   uint64                // loops whose index has filters in its trie
+}
+
+// interestTables is what readers see; immutable.
+type interestTables struct {
+	fitting fitting[*interestTable]
+}
+
+// interestTable is the keys of one shape.
+type interestTable struct {
+	shape shape
+	slots atomic.Pointer[[]interestSlot]
+	spent int // writers: slots in use, also those whose mask is 0
+}
+
+// interestSlot is one key. hash is 0 while it is free and is stored after mask; it never changes in one array.
+type interestSlot struct {
+	hash atomic.Uint64
+	mask atomic.Uint64
+}
+
+// NewInterest makes an empty table.
+func NewInterest() *Interest {
+	n := &Interest{shapes: make(map[shape]*interestTable), beyond: make(map[shape]map[int]int)}
+	n.read.Store(&interestTables{})
+	return n
+}
+
+// Loops returns the loops that may have a filter for the topic, one bit each. No allocation, no lock.
+func (n *Interest) Loops(t *Topic) uint64 {
+	loops := n.overflow.Load()
+	system := t.system()
+	for _, tb := range n.read.Load().fitting[depthClass(t.depth)] {
+		if system && tb.shape.leadingWildcard() {
+			continue
+		}
+		loops |= tb.lookup(tb.shape.key(t))
+	}
+	return loops
+}
+
+func (tb *interestTable) lookup(key uint64) uint64 {
+	slots := *tb.slots.Load()
+	for i := firstSlot(key, len(slots)); ; i = (i + 1) & (len(slots) - 1) {
+		switch slots[i].hash.Load() {
+		case key:
+			return slots[i].mask.Load()
+		case 0:
+			return 0
+		}
+	}
+}
+
+// set registers a loop's interest in a key.
+func (n *Interest) set(s shape, key uint64, loop int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	tb := n.shapes[s]
+	if tb == nil {
+		if len(n.shapes) >= shapesMax {
+			n.setBeyond(s, loop)
+			return
+		}
+		tb = &interestTable{shape: s}
+		slots := make([]interestSlot, tableStart)
+		tb.slots.Store(&slots)
+		n.shapes[s] = tb
+		defer n.publish() // after the key is in
+	}
+	tb.set(key, 1<<loop)
+}
+
+// publish gives readers the present shapes.
+func (n *Interest) publish() {
+	next := &interestTables{}
+	tables := make([]*interestTable, 0, len(n.shapes))
+	for _, tb := range n.shapes {
+		tables = append(tables, tb)
+	}
+	rebuild(&next.fitting, tables, func(t *interestTable) shape { return t.shape })
+	n.read.Store(next)
+}
+
+// set adds a bit; mu is held.
+func (tb *interestTable) set(key, bit uint64) {
+	slots := *tb.slots.Load()
+	i := firstSlot(key, len(slots))
+	for ; slots[i].hash.Load() != 0; i = (i + 1) & (len(slots) - 1) {
+		if slots[i].hash.Load() == key {
+			slots[i].mask.Store(slots[i].mask.Load() | bit)
+			return
+		}
+	}
+	if 4*(tb.spent+1) > 3*len(slots) {
+		tb.grow()
+		tb.set(key, bit)
+		return
+	}
+	slots[i].mask.Store(bit)
+	slots[i].hash.Store(key)
+	tb.spent++
+}
+
+// grow copies the keys that some loop still has into a new array and publishes it; mu is held. Readers of the old
+// array began before anything that is set in the new one. It takes time in proportion to the keys of one shape, on the
+// loop that subscribes; spread over the subscriptions that filled the array it is a few nanoseconds each.
+func (tb *interestTable) grow() {
+	old := *tb.slots.Load()
+	live := 0
+	for i := range old {
+		if old[i].mask.Load() != 0 {
+			live++
+		}
+	}
+	size := tableStart
+	for 2*(live+1) > size {
+		size *= 2
+	}
+	slots := make([]interestSlot, 2*size)
+	tb.spent = 0
+	for i := range old {
+		mask := old[i].mask.Load()
+		if mask == 0 {
+			continue
+		}
+		key := old[i].hash.Load()
+		at := firstSlot(key, len(slots))
+		for slots[at].hash.Load() != 0 {
+			at = (at + 1) & (len(slots) - 1)
+		}
+		slots[at].mask.Store(mask)
+		slots[at].hash.Store(key)
+		tb.spent++
+	}
+	tb.slots.Store(&slots)
+}
+
+// clear ends a loop's interest in a key.
+func (n *Interest) clear(s shape, key uint64, loop int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if loops, over := n.beyond[s]; over && loops[loop] > 0 {
+		n.clearBeyond(s, loop)
+		return
+	}
+	tb := n.shapes[s]
+	if tb == nil {
+		return
+	}
+	slots := *tb.slots.Load()
+	for i := firstSlot(key, len(slots)); slots[i].hash.Load() != 0; i = (i + 1) & (len(slots) - 1) {
+		if slots[i].hash.Load() == key {
+			slots[i].mask.Store(slots[i].mask.Load() &^ (1 << loop))
+			return
+		}
+	}
+}
+
+// setBeyond registers a key of a shape over the bound: its loop gets everything.
+func (n *Interest) setBeyond(s shape, loop int) {
+	if n.beyond[s] == nil {
+		n.beyond[s] = make(map[int]int)
+	}
+	n.beyond[s][loop]++
+	n.publishOverflow()
+}
+
+func (n *Interest) clearBeyond(s shape, loop int) {
+	n.beyond[s][loop]--
+	n.publishOverflow()
+}
+
+// setOverflow says whether a loop has filters without a shape.
+func (n *Interest) setOverflow(loop int, on bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.deep &^= 1 << loop
+	if on {
+		n.deep |= 1 << loop
+	}
+	n.publishOverflow()
+}
+
+func (n *Interest) publishOverflow() {
+	loops := n.deep
+	for _, keys := range n.beyond {
+		for loop, count := range keys {
+			if count > 0 {
+				loops |= 1 << loop
+			}
+		}
+	}
+	n.overflow.Store(loops)
+}

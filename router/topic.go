@@ -1,0 +1,48 @@
+package router
+
+// Topic is a topic name, split and hashed once for all probes. Owned by its caller and reused; Name is borrowed.
+type Topic struct {
+	Name   string
+	hasher *Hasher
+	depth  int    // levels
+	all    uint64 // sum over all levels: the combined hash of the exact shape
+	whole  uint64
+	levels [shapeLevels]uint64
+}
+
+// Scan splits and hashes a topic name. Levels beyond shapeLevels are hashed together: only the trie looks at them.
+// This is the loop for SIMD: finding the separators of a whole name at once.
+func (t *Topic) Scan(h *Hasher, name string) {
+	t.Name, t.hasher = name, h
+	depth, start := 0, 0
+	sum := uint64(0)
+	for i := 0; i <= len(name) && depth < shapeLevels; i++ {
+		if i < len(name) && name[i] != '/' {
+			continue
+		}
+		x := h.level(name[start:i], depth)
+		t.levels[depth] = x
+		sum += x
+		depth++
+		start = i + 1
+	}
+	t.all, t.whole = sum, sum
+	if start <= len(name) {
+		rest := name[start:]
+		t.whole += fold(h.bytes(rest), mixB)
+		depth++
+		for i := range len(rest) {
+			if rest[i] == '/' {
+				depth++
+			}
+		}
+	}
+	t.depth = depth
+	t.whole = fold(t.whole^uint64(depth), mixA)
+}
+
+// Hash returns the hash of the whole name, for partitioning and for choosing by topic.
+func (t *Topic) Hash() uint64 { return t.whole }
+
+// system reports whether a leading wildcard must not match [MQTT-4.7.2-1].
+func (t *Topic) system() bool { return len(t.Name) > 0 && t.Name[0] == '$' }
