@@ -99,12 +99,17 @@ func (w *wheel) due(now int64) *Timer {
 		}
 		w.tick = max(w.tick, at)
 		head := &w.slots[level][int(at>>(levelBits*level))&(levelSlots-1)]
-		t := head.next
-		w.disarm(t)
-		if t.tick <= w.tick {
+		if level == 0 {
+			t := head.next
+			w.disarm(t)
 			return t
 		}
-		w.hang(t)
+		// The whole slot comes down together: what stayed behind would hang above timers that are due later.
+		for w.used[level]&(1<<(int(at>>(levelBits*level))&(levelSlots-1))) != 0 {
+			t := head.next
+			w.disarm(t)
+			w.hang(t)
+		}
 	}
 }
 

@@ -44,5 +44,8 @@ func (t *Topic) Scan(h *Hasher, name string) {
 // Hash returns the hash of the whole name, for partitioning and for choosing by topic.
 func (t *Topic) Hash() uint64 { return t.whole }
 
+// First returns the hash of the first level.
+func (t *Topic) First() uint64 { return fold(t.levels[0], mixA) }
+
 // system reports whether a leading wildcard must not match [MQTT-4.7.2-1].
 func (t *Topic) system() bool { return len(t.Name) > 0 && t.Name[0] == '$' }

@@ -283,8 +283,15 @@ func (s *Shard) fail(c *client, err error) {
 		panic(fmt.Sprintf("BUG: client error of type %T: %v", err, err))
 	}
 	s.count.ProtocolErrors++
-	s.close(c, cause{text: "disconnected: " + e.Detail + ".", code: e.Code}, true)
+	why := cause{text: "disconnected: " + e.Detail + ".", code: e.Code}
+	if e.Req == lengthRule {
+		why.code = 0 // as Mosquitto: what follows cannot be told apart from packets, not even by us
+	}
+	s.close(c, why, true)
 }
+
+// lengthRule is the requirement that codec names for a remaining length of five bytes.
+const lengthRule = "section 1.5.5"
 
 // cause says why a connection ends: the log's words after the client's name, and the DISCONNECT to send (0: none).
 type cause struct {

@@ -70,6 +70,10 @@ func (s *Shard) connect(c *client, h codec.Header, body []byte) (home int, away 
 		return home, true
 	}
 	if r, ok := s.checkConnect(c, p); !ok {
+		if r == refusedWillTopic && p.Version != codec.V5 {
+			s.close(c, cause{text: r.text}, false) // malformed under 3.x: no CONNACK [MQTT-3.1.4-1 of 3.1.1]
+			return 0, false
+		}
 		s.refuseWith(c, r)
 		return 0, false
 	}
@@ -173,6 +177,9 @@ func (s *Shard) accept(c *client, p *codec.Connect, assigned bool) {
 	s.loop.Disarm(&c.timer)
 	if c.keepAlive > 0 {
 		s.loop.Arm(&c.timer, s.loop.Now()+int64(c.keepAlive)*second*3/2)
+	}
+	if p.Version == codec.V31 {
+		ack.SessionPresent = false // the byte is reserved in 3.1
 	}
 	c.conn.Append(ack.Append(s.scratch[:0], p.Version))
 	s.logConnected(c, p)

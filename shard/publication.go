@@ -95,12 +95,14 @@ func (p *publication) remember(i int, b []byte) {
 	p.used |= 1 << i
 }
 
-// secondsLeft is the message expiry interval to send for a deadline, rounded up; 0 when there is none or it passed.
+// secondsLeft is the message expiry interval to send for a deadline that has not passed: whole seconds, at least 1. A
+// second is taken off when three quarters of it have passed, because the clocks of two loops, each read once per turn,
+// may differ by a turn; 0 when there is no deadline.
 func secondsLeft(deadline, now int64) uint32 {
-	if deadline == 0 || deadline <= now {
+	if deadline == 0 {
 		return 0
 	}
-	return uint32((deadline - now + second - 1) / second)
+	return uint32(max((deadline-now+second*3/4)/second, 1))
 }
 
 const second = int64(1e9)

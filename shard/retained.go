@@ -7,7 +7,8 @@ import (
 	"github.com/noctulemq/noctule/router"
 )
 
-// Retained messages are partitioned over the loops by topic hash. Three rules keep a new subscriber from missing or
+// Retained messages are partitioned over the loops by the hash of the topic's first level: a filter that begins with a
+// name has one partition to ask, and gets its answer in tree order, parents first. Three rules keep a new subscriber from missing or
 // misordering anything, whichever loops publish and subscribe:
 //
 //   - a retained publication is visible in its partition's ring before its publisher reads the interest table, and a
@@ -72,7 +73,7 @@ type liveNote struct{ hash, version uint64 }
 // storeRetained sends a retained publication to its partition and gives it its version [MQTT-3.3.1-5].
 func (s *Shard) storeRetained(p *publication) {
 	p.version = s.broker.retainVersion.Add(1)
-	partition := int(p.topic.Hash() % uint64(s.loops))
+	partition := s.partitionOf(&p.topic)
 	m := p.message(&s.broker.messages)
 	m.version = p.version
 	if partition == int(s.id) {
@@ -177,16 +178,19 @@ func (h *expiryHeap) Pop() any {
 	return m
 }
 
-// newReplay prepares the look-up for one subscription: one partition for a topic name, all for a wildcard.
+// newReplay prepares the look-up for one subscription: in one partition, or in all for a leading wildcard.
 func (s *Shard) newReplay(filter string, sub router.Subscriber) *replay {
 	r := &replay{filter: filter, sub: sub, home: int(s.id), last: s.loops - 1}
-	if !strings.ContainsAny(filter, "+#") {
+	if filter[0] != '+' && filter[0] != '#' {
 		s.probe.Scan(s.hasher, filter)
-		r.partition = int(s.probe.Hash() % uint64(s.loops))
+		r.partition = s.partitionOf(&s.probe)
 		r.last = r.partition
 	}
 	return r
 }
+
+// partitionOf returns the loop that keeps a topic's retained message.
+func (s *Shard) partitionOf(t *router.Topic) int { return int(t.First() % uint64(s.loops)) }
 
 // startReplay adds a replay behind those the session has. With one loop it runs at once, so that retained messages
 // come directly after the SUBACK; else at the end of the turn, when the rings have been drained.
