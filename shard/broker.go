@@ -35,7 +35,6 @@ type Broker struct {
 	connections                  atomic.Int64
 	clients                      atomic.Int64
 	sessions                     atomic.Int64
-	started                      atomic.Bool
 	stopped                      atomic.Bool
 }
 

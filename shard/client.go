@@ -145,7 +145,7 @@ func (s *Shard) Data(conn *loop.Conn, b []byte, owned bool) (used, need int) {
 	for c.state != closing && c.throttled == 0 {
 		h, n, err := codec.DecodeHeader(b[used:])
 		if err != nil {
-			s.fail(c, err)
+			s.failHeader(c, err)
 			break
 		}
 		if c.state == awaitingConnect && len(b) > used && b[used]>>4 != byte(codec.TypeConnect) {
@@ -283,14 +283,21 @@ func (s *Shard) fail(c *client, err error) {
 		panic(fmt.Sprintf("BUG: client error of type %T: %v", err, err))
 	}
 	s.count.ProtocolErrors++
-	why := cause{text: "disconnected: " + e.Detail + ".", code: e.Code}
-	if e.Req == lengthRule {
-		why.code = 0 // as Mosquitto: what follows cannot be told apart from packets, not even by us
-	}
-	s.close(c, why, true)
+	s.close(c, cause{text: "disconnected: " + e.Detail + ".", code: e.Code}, true)
 }
 
-// lengthRule is the requirement that codec names for a remaining length of five bytes.
+// failHeader is fail for a fixed header. A remaining length of five bytes is answered with a plain close, as Mosquitto
+// does: where the next packet begins is not known.
+func (s *Shard) failHeader(c *client, err error) {
+	if e, ok := err.(*codec.Error); ok && e.Req == lengthRule {
+		s.count.ProtocolErrors++
+		s.close(c, cause{text: "disconnected: " + e.Detail + "."}, true)
+		return
+	}
+	s.fail(c, err)
+}
+
+// lengthRule is the requirement that codec names for a variable byte integer of five bytes.
 const lengthRule = "section 1.5.5"
 
 // cause says why a connection ends: the log's words after the client's name, and the DISCONNECT to send (0: none).

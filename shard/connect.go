@@ -28,7 +28,6 @@ const (
 
 var (
 	refusedVersion    = refusal{"protocol version not accepted", v3UnacceptableProtocol, codec.UnsupportedProtocolVersion}
-	refusedID         = refusal{"client identifier not valid", v3IdentifierRejected, codec.ClientIdentifierNotValid}
 	refusedEmptyID    = refusal{"empty client identifier", v3IdentifierRejected, codec.UnspecifiedError}
 	refusedKeepAlive  = refusal{"keep-alive too long", v3IdentifierRejected, codec.UnspecifiedError}
 	refusedAuth       = refusal{"not authorised", v3NotAuthorized, codec.NotAuthorized}

@@ -126,11 +126,10 @@ func (s *Shard) originOf(ss *session) origin {
 
 // mergedCopy collects what one session's overlapping subscriptions ask for.
 type mergedCopy struct {
-	ss     *session
-	ids    []uint32
-	qos    uint8
-	asPub  bool
-	wanted bool
+	ss    *session
+	ids   []uint32
+	qos   uint8
+	asPub bool
 }
 
 // deliverMerged delivers one copy to each session, at its highest QoS and with all its subscription identifiers

@@ -20,13 +20,20 @@ type flags struct {
 	version    bool
 }
 
+// flagError is a mistake on the command line, in Mosquitto's own sentence.
+type flagError string
+
+func (e flagError) Error() string { return string(e) }
+
+func flagErrorf(format string, args ...any) error { return flagError(fmt.Sprintf(format, args...)) }
+
 // parseFlags reads Mosquitto's command line; errors are its sentences.
 func parseFlags(args []string) (flags, error) {
 	var f flags
 	for i := 0; i < len(args); i++ {
 		value := func(missing string) (string, error) {
 			if i+1 >= len(args) {
-				return "", fmt.Errorf("%s argument given, but no %s specified.", args[i], missing)
+				return "", flagErrorf("%s argument given, but no %s specified.", args[i], missing)
 			}
 			i++
 			return args[i], nil
@@ -35,7 +42,7 @@ func parseFlags(args []string) (flags, error) {
 		switch args[i] {
 		case "-c", "--config-file":
 			if f.configFile, err = value("config file"); err != nil && args[i] == "--config-file" {
-				err = fmt.Errorf("-c argument given, but no config file specified.")
+				err = flagErrorf("-c argument given, but no config file specified.")
 			}
 		case "-d", "--daemon":
 			f.daemon = true
@@ -57,7 +64,7 @@ func parseFlags(args []string) (flags, error) {
 		case "--version":
 			f.version = true
 		default:
-			err = fmt.Errorf("Unknown option '%s'.", args[i])
+			err = flagErrorf("Unknown option '%s'.", args[i])
 		}
 		if err != nil {
 			return f, err
@@ -72,10 +79,10 @@ const portsMax = 16
 func (f *flags) addPort(text string) error {
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 || n > 65535 {
-		return fmt.Errorf("Invalid port specified (%s).", text)
+		return flagErrorf("Invalid port specified (%s).", text)
 	}
 	if len(f.ports) == portsMax {
-		return fmt.Errorf("Only %d ports can be specified.", portsMax)
+		return flagErrorf("Only %d ports can be specified.", portsMax)
 	}
 	f.ports = append(f.ports, uint16(n))
 	return nil

@@ -57,7 +57,7 @@ func (l *logger) open(c config.LogConfig) error {
 		case "file":
 			file, err := os.OpenFile(d.Path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 			if err != nil {
-				return fmt.Errorf("Unable to open log file %s for writing: %w", d.Path, err)
+				return fmt.Errorf("unable to open log file %s for writing: %w", d.Path, err)
 			}
 			l.outputs = append(l.outputs, file)
 			l.files = append(l.files, file)

@@ -116,7 +116,7 @@ func (s *server) open(cfg *config.Config, l *config.Listener, log *logger) error
 // describe adds what to do about the commonest failure.
 func describe(err error) error {
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("Address already in use (%w): is another broker running on this port?", err)
+		return fmt.Errorf("%w: is another broker running on this port?", err)
 	}
 	return err
 }

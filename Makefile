@@ -1,0 +1,94 @@
+# Noctule's commands. `make help` lists them; CI runs the same targets as people do.
+SHELL := /bin/bash
+GO ?= go
+BIN := bin/noctule
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.6.1
+FUZZTIME ?= 10s
+SEEDS ?= 20000
+SEED ?=
+PREFIX ?= /usr/local
+DESTDIR ?=
+TEST_TIMEOUT ?= 600s
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build the static binary bin/noctule
+	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN) ./cmd/noctule
+
+.PHONY: run
+run: build ## build and run the broker on the loopback addresses, port 1883
+	./$(BIN) -v
+
+.PHONY: deps
+deps: ## install what the tests need beside Go (Debian packages, npm packages), or say what to install
+	scripts/test-deps
+
+.PHONY: test
+test: deps ## run all tests
+	$(GO) test -shuffle=on -timeout $(TEST_TIMEOUT) ./...
+
+.PHONY: race
+race: ## run the tests of the packages where threads meet under the race detector
+	$(GO) test -race -shuffle=on -timeout $(TEST_TIMEOUT) ./loop ./router ./shard ./codec ./config ./cmd/...
+
+.PHONY: vet
+vet: ## go vet
+	$(GO) vet ./...
+
+.PHONY: fmt-check
+fmt-check: ## fail if a file is not formatted
+	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "not formatted, run gofmt -w:"; echo "$$out"; exit 1; fi
+
+.PHONY: staticcheck
+staticcheck: ## staticcheck, pinned
+	$(GO) run $(STATICCHECK) ./...
+
+.PHONY: imports
+imports: ## hold the import order of the architecture
+	$(GO) test -count=1 -run TestImportOrder .
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME
+	FUZZTIME=$(FUZZTIME) scripts/fuzz
+
+.PHONY: sim
+sim: ## long simulation: SEEDS seeds, or the one SEED
+	$(GO) test ./sim -run TestSimulation -timeout 0 -count=1 -v $(if $(SEED),-sim.seed=$(SEED),-sim.seeds=$(SEEDS))
+
+.PHONY: bench
+bench: ## run the Go benchmarks once
+	$(GO) test -run '^$$' -bench . -benchtime 1x ./codec ./loop ./router ./shard
+
+.PHONY: load
+load: build ## CPU per message beside Debian's mosquitto: broker on one core, load on the other
+	$(GO) run ./bench/load -brokers 'noctule=./$(BIN) -q -c {conf},mosquitto=/usr/sbin/mosquitto -c {conf}'
+
+.PHONY: conformance
+conformance: ## write docs/conformance.md from the statements and the tests
+	$(GO) run ./conformance/gen
+
+.PHONY: man
+man: ## write man/noctule.conf.5 from the key table
+	$(GO) run ./config/gen
+
+.PHONY: dist
+dist: ## static binaries for amd64, arm64, armv7 and armv6 in dist/
+	@mkdir -p dist
+	CGO_ENABLED=0 GOARCH=amd64 $(GO) build -trimpath -ldflags '-s -w' -o dist/noctule-linux-amd64 ./cmd/noctule
+	CGO_ENABLED=0 GOARCH=arm64 $(GO) build -trimpath -ldflags '-s -w' -o dist/noctule-linux-arm64 ./cmd/noctule
+	CGO_ENABLED=0 GOARCH=arm GOARM=7 $(GO) build -trimpath -ldflags '-s -w' -o dist/noctule-linux-armv7 ./cmd/noctule
+	CGO_ENABLED=0 GOARCH=arm GOARM=6 $(GO) build -trimpath -ldflags '-s -w' -o dist/noctule-linux-armv6 ./cmd/noctule
+
+.PHONY: install
+install: build ## install binary, man pages and example configuration under PREFIX
+	install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/sbin/noctule
+	install -D -m 644 man/noctule.8 $(DESTDIR)$(PREFIX)/share/man/man8/noctule.8
+	install -D -m 644 man/noctule.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/noctule.conf.5
+	install -D -m 644 docs/noctule.conf.example $(DESTDIR)$(PREFIX)/share/doc/noctule/noctule.conf.example
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin dist

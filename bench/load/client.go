@@ -1,0 +1,128 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// readBytes is the one read buffer of a run; every client reads through it.
+	readBytes = 256 << 10
+	// heldBytesMax bounds what a paced publisher keeps for a broker that does not read; beyond it messages are held back
+	// and counted, not sent.
+	heldBytesMax = 1 << 20
+	// handshakeTimeout bounds each blocking read and write before a client joins the loop.
+	handshakeTimeout = 10 * time.Second
+)
+
+// client is one connection: raw, non-blocking once connected, and driven by the one thread of the run.
+type client struct {
+	fd  int
+	in  []byte // the bytes of a partial packet, owned; empty between packets
+	out []byte // bytes not yet taken by the socket, from sent on, owned
+	// sent is how much of out is written.
+	sent int
+	// queued says that the client stands in the engine's flush list.
+	queued bool
+}
+
+// dialClient connects over blocking calls and returns when the CONNACK, and the SUBACK if there is a filter, have come.
+func dialClient(port int, clientID, filter string, qos byte) (*client, error) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open a socket: %w", err)
+	}
+	c := &client{fd: fd}
+	if err := c.handshake(port, clientID, filter, qos); err != nil {
+		c.close()
+		return nil, fmt.Errorf("connect %s to port %d: %w", clientID, port, err)
+	}
+	return c, nil
+}
+
+func (c *client) handshake(port int, clientID, filter string, qos byte) error {
+	timeout := unix.NsecToTimeval(int64(handshakeTimeout))
+	if err := unix.SetsockoptTimeval(c.fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &timeout); err != nil {
+		return err
+	}
+	if err := unix.SetsockoptTimeval(c.fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &timeout); err != nil {
+		return err
+	}
+	if err := unix.SetsockoptInt(c.fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
+		return err
+	}
+	// A reset on close leaves no TIME_WAIT behind: thousands of connections per run would use up the local ports.
+	if err := unix.SetsockoptLinger(c.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}); err != nil {
+		return err
+	}
+	if err := unix.Connect(c.fd, &unix.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		return err
+	}
+	if err := c.exchange(appendConnect(nil, clientID), packetConnack, 1); err != nil {
+		return err
+	}
+	if filter == "" {
+		return nil
+	}
+	return c.exchange(appendSubscribe(nil, filter, qos), packetSuback, 2)
+}
+
+// exchange writes one request and reads its answer, whose byte codeAt must say success.
+func (c *client) exchange(request []byte, answer byte, codeAt int) error {
+	if _, err := unix.Write(c.fd, request); err != nil {
+		return err
+	}
+	var buf [64]byte
+	have := 0
+	for {
+		n, err := unix.Read(c.fd, buf[have:])
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("wait for packet 0x%02x: %w", answer, err)
+		}
+		if n == 0 {
+			return fmt.Errorf("wait for packet 0x%02x: closed by the broker", answer)
+		}
+		have += n
+		p, size, err := splitPacket(buf[:have])
+		if err != nil {
+			return err
+		}
+		if size == 0 {
+			continue
+		}
+		if p.first != answer || len(p.body) <= codeAt || p.body[codeAt] >= 0x80 || size != have {
+			return fmt.Errorf("want packet 0x%02x with success, got % x", answer, buf[:have])
+		}
+		if answer == packetConnack && p.body[codeAt] != 0 {
+			return fmt.Errorf("CONNACK refuses with code %d", p.body[codeAt])
+		}
+		return nil
+	}
+}
+
+func (c *client) close() { _ = unix.Close(c.fd) }
+
+// flush writes what waits in out and returns whether all of it is gone. Raw calls: the socket never blocks, and the
+// runtime need not hear of every write.
+func (c *client) flush() (done bool, err error) {
+	for c.sent < len(c.out) {
+		n, errno := rawWrite(c.fd, c.out[c.sent:])
+		if errno == unix.EINTR {
+			continue
+		}
+		if errno == unix.EAGAIN {
+			return false, nil
+		}
+		if errno != 0 {
+			return false, fmt.Errorf("write to the broker: %w", errno)
+		}
+		c.sent += n
+	}
+	c.out, c.sent = c.out[:0], 0
+	return true, nil
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// result is one run of one scenario against one broker, as the JSON file holds it.
+type result struct {
+	Scenario  string  `json:"scenario"`
+	Broker    string  `json:"broker"`
+	Rep       int     `json:"rep"`
+	NoDelay   bool    `json:"tcp_nodelay"`
+	Error     string  `json:"error,omitempty"`
+	Seconds   float64 `json:"seconds"`   // length of the measured window
+	Delivered uint64  `json:"delivered"` // messages delivered in it, copies not counted
+	CPUMicros float64 `json:"cpu_us_per_message"`
+	Rate      float64 `json:"messages_per_second"`
+
+	// Of the whole run, warm-up and the rest after the window included.
+	Lost        uint64 `json:"lost"`
+	Duplicates  uint64 `json:"duplicates"`
+	OrderBreaks uint64 `json:"order_breaks"`
+	Corrupt     uint64 `json:"corrupt"`
+
+	// Of the window. Latency counts from the time a message was due.
+	Late     uint64  `json:"late"`
+	HeldBack uint64  `json:"held_back"`
+	P50Ms    float64 `json:"latency_p50_ms"`
+	P99Ms    float64 `json:"latency_p99_ms"`
+	P999Ms   float64 `json:"latency_p999_ms"`
+
+	// Shares of one CPU. Others is what neither the broker nor the generator used of its CPU: a run with much of it was disturbed.
+	BrokerCPU       float64 `json:"broker_cpu"`
+	GeneratorCPU    float64 `json:"generator_cpu"`
+	BrokerOthers    float64 `json:"broker_cpu_others"`
+	GeneratorOthers float64 `json:"generator_cpu_others"`
+
+	// Of the idle scenario.
+	Connections     int     `json:"connections,omitempty"`
+	BytesPerConn    float64 `json:"resident_bytes_per_connection,omitempty"`
+	ConnectMicros   float64 `json:"cpu_us_per_connect_and_subscribe,omitempty"`
+	ResidentBefore  int64   `json:"resident_bytes_before,omitempty"`
+	ResidentAfter   int64   `json:"resident_bytes_after,omitempty"`
+	IdleCPUPermille float64 `json:"idle_cpu_permille,omitempty"`
+}
+
+// measureOptions are the settings that every run shares.
+type measureOptions struct {
+	warmup, window time.Duration
+	tick           time.Duration
+	cpus           [2]int // the broker's and the generator's; -1: not bound
+	confExtra      string
+}
+
+// measure runs one scenario against one broker. A run that fails keeps the counts it has, with the reason in Error.
+func measure(s scenario, spec brokerSpec, rep int, o measureOptions) result {
+	r := result{Scenario: s.name, Broker: spec.name, Rep: rep, NoDelay: s.nodelay}
+	b, err := startBroker(spec, o.cpus[0], s.nodelay, o.confExtra)
+	if err != nil {
+		r.Error = err.Error()
+		return r
+	}
+	if s.idle > 0 {
+		err = measureIdle(&r, s, b)
+	} else {
+		err = measureTraffic(&r, s, b, o)
+	}
+	if err != nil {
+		err = fmt.Errorf("%w%s", err, b.logTail())
+	}
+	if err := errors.Join(err, b.stop()); err != nil {
+		r.Error = err.Error()
+	}
+	return r
+}
+
+func measureTraffic(r *result, s scenario, b *broker, o measureOptions) error {
+	e, err := newEngine(s, b.port, o.tick)
+	if err != nil {
+		return err
+	}
+	defer e.close()
+	err = e.window(r, b.cmd.Process.Pid, o)
+	if err == nil {
+		err = e.settle()
+	}
+	r.Lost = e.expected() - e.counts.unique
+	r.Duplicates, r.OrderBreaks, r.Corrupt = e.counts.duplicates, e.counts.orderBreaks, e.corrupt
+	return err
+}
+
+// window runs the warm-up and the measured time.
+func (e *engine) window(r *result, pid int, o measureOptions) error {
+	if err := e.start(); err != nil {
+		return err
+	}
+	if err := e.drive(e.nowNs() + int64(o.warmup)); err != nil {
+		return fmt.Errorf("warm-up: %w", err)
+	}
+	before, err := e.readUsage(pid, o.cpus)
+	if err != nil {
+		return err
+	}
+	first := e.counts.unique
+	e.recording = true
+	if err := e.drive(before.atNs + int64(o.window)); err != nil {
+		return err
+	}
+	after, err := e.readUsage(pid, o.cpus)
+	if err != nil {
+		return err
+	}
+	e.recording = false
+	e.fill(r, before, after, e.counts.unique-first, o.cpus)
+	return nil
+}
+
+func (e *engine) fill(r *result, before, after usage, delivered uint64, cpus [2]int) {
+	lengthNs := float64(after.atNs - before.atNs)
+	brokerNs, selfNs := float64(after.brokerNs-before.brokerNs), float64(after.selfNs-before.selfNs)
+	r.Seconds = lengthNs / 1e9
+	r.Delivered = delivered
+	r.Rate = float64(delivered) / r.Seconds
+	if delivered > 0 {
+		r.CPUMicros = brokerNs / 1e3 / float64(delivered)
+	}
+	r.BrokerCPU, r.GeneratorCPU = brokerNs/lengthNs, selfNs/lengthNs
+	if cpus[0] >= 0 {
+		r.BrokerOthers = max(0, float64(after.busyNs[0]-before.busyNs[0])-brokerNs) / lengthNs
+	}
+	if cpus[1] >= 0 {
+		r.GeneratorOthers = max(0, float64(after.busyNs[1]-before.busyNs[1])-selfNs) / lengthNs
+	}
+	r.Late, r.HeldBack = e.late, e.heldBack
+	r.P50Ms = float64(e.latency.quantile(0.50)) / 1e6
+	r.P99Ms = float64(e.latency.quantile(0.99)) / 1e6
+	r.P999Ms = float64(e.latency.quantile(0.999)) / 1e6
+}

@@ -1,0 +1,152 @@
+package main
+
+import "fmt"
+
+// refill lets every publisher that got credit back publish up to its bound; the messages go out in one write.
+func (e *engine) refill() {
+	now := e.nowNs()
+	for _, j := range e.refillList {
+		p := &e.pubs[j]
+		p.ready = false
+		done := p.arrived
+		if e.s.qos > 0 {
+			done = min(done, p.acked)
+		}
+		for p.sent-done < uint64(e.s.outstanding) {
+			e.publish(j, now)
+		}
+		e.markFlush(j)
+	}
+	e.refillList = e.refillList[:0]
+}
+
+// sendDue sends the messages of one tick if they are due, one per write, the publishers in turn. One tick only: a
+// generator that catches up goes on receiving in between.
+func (e *engine) sendDue(now int64) error {
+	n, dueNs, late, ok := e.pace.take(now)
+	if !ok {
+		return nil
+	}
+	for range n {
+		j := e.turn
+		e.turn = (e.turn + 1) % len(e.pubs)
+		c := e.pubs[j].c
+		if len(c.out) > heldBytesMax {
+			if e.recording {
+				e.heldBack++
+			}
+			continue
+		}
+		if late && e.recording {
+			e.late++
+		}
+		e.publish(j, dueNs)
+		if _, err := c.flush(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// publish appends publisher j's next message to its output.
+func (e *engine) publish(j int, sentNs int64) {
+	p := &e.pubs[j]
+	p.c.out = p.template.append(p.c.out, stamp{seq: p.sent, sentNs: sentNs, pub: uint32(j)})
+	if p.waiting != nil {
+		p.waiting[p.sent%uint64(len(p.waiting))] = e.s.copies()
+	}
+	p.sent++
+}
+
+func (e *engine) takeAtPublisher(j int, p packet) error {
+	id, err := p.ackID()
+	if err != nil {
+		return err
+	}
+	switch {
+	case p.kind() == packetPubrec && e.s.qos == 2:
+		c := e.clients[j]
+		c.out = appendAck(c.out, packetPubrel, id)
+		e.markFlush(j)
+	case p.kind() == packetPuback && e.s.qos == 1, p.kind() == packetPubcomp && e.s.qos == 2:
+		e.pubs[j].acked++
+		e.credit(j)
+	default:
+		return fmt.Errorf("a publisher got packet 0x%02x: %w", p.first, errMalformed)
+	}
+	return nil
+}
+
+func (e *engine) takeAtSubscriber(i int, p packet, now int64) error {
+	c := e.clients[i]
+	switch p.kind() {
+	case packetPublish:
+		m, err := p.publish()
+		if err != nil {
+			return err
+		}
+		switch m.qos {
+		case 1:
+			c.out = appendAck(c.out, packetPuback, m.id)
+			e.markFlush(i)
+		case 2:
+			c.out = appendAck(c.out, packetPubrec, m.id)
+			e.markFlush(i)
+		}
+		e.deliver(i-e.subBase, m, now)
+	case packetPubrel & 0xF0:
+		id, err := p.ackID()
+		if err != nil {
+			return err
+		}
+		c.out = appendAck(c.out, packetPubcomp, id)
+		e.markFlush(i)
+	default:
+		return fmt.Errorf("a subscriber got packet 0x%02x: %w", p.first, errMalformed)
+	}
+	return nil
+}
+
+// deliver counts one message at subscriber i and gives its credit back. Messages that were skipped give theirs back as
+// well, or one lost message would stop a publisher for ever.
+func (e *engine) deliver(i int, m publish, now int64) {
+	s, ok := readStamp(m.payload, e.s.payloadBytes)
+	j := int(s.pub)
+	if !ok || m.qos != e.s.qos || j >= len(e.pubs) || s.seq >= e.pubs[j].sent || e.s.paired() && i != j {
+		e.corrupt++
+		return
+	}
+	at := i
+	if !e.s.paired() {
+		at = i*len(e.pubs) + j
+	}
+	f := &e.flows[at]
+	first := f.next
+	f.observe(s.seq, &e.counts)
+	e.lastNewsNs = now
+	if e.recording {
+		e.latency.record(now - s.sentNs)
+	}
+	for seq := first; seq < f.next; seq++ {
+		e.arrive(j, seq)
+	}
+}
+
+// arrive takes note that one more subscriber is done with message seq of publisher j.
+func (e *engine) arrive(j int, seq uint64) {
+	p := &e.pubs[j]
+	if p.waiting != nil {
+		left := &p.waiting[seq%uint64(len(p.waiting))]
+		if *left--; *left > 0 {
+			return
+		}
+	}
+	p.arrived++
+	e.credit(j)
+}
+
+func (e *engine) credit(j int) {
+	if e.s.outstanding > 0 {
+		e.markReady(j)
+	}
+}

@@ -1,0 +1,132 @@
+package config
+
+import "time"
+
+// Config is a broker's whole configuration. Load, Parse and Default make it; after the command has applied its flags
+// nobody writes to it, so every loop reads it without a lock. A limit of 0 means no limit unless its field says otherwise.
+type Config struct {
+	// Listeners is in the order of the file; empty when the file has none, and the command then listens on loopback only.
+	Listeners []Listener
+
+	// Loops is how many event loops run; 0 means one for each CPU the process may use, LoopsMax at most.
+	Loops int
+	// PinLoops ties each loop's thread to a CPU.
+	PinLoops bool
+
+	// AllowAnonymous admits clients without a user name on listeners that do not say otherwise; AllowAnonymousSet is
+	// whether the file says so at all, because the default depends on where the broker listens.
+	AllowAnonymous    bool
+	AllowAnonymousSet bool
+
+	// AllowZeroLengthClientID admits clients without an identifier; they get AutoIDPrefix and a UUID.
+	AllowZeroLengthClientID bool
+	AutoIDPrefix            string
+
+	// AllowDuplicateMessages sends one copy for each overlapping subscription of a client instead of one in all.
+	AllowDuplicateMessages bool
+	// UpgradeOutgoingQoS delivers at the QoS of the subscription even where the message was published with a lower one.
+	UpgradeOutgoingQoS bool
+	// QueueQoS0Messages queues QoS 0 messages for sessions that are not connected.
+	QueueQoS0Messages bool
+	RetainAvailable   bool
+	// CheckRetainSource asks again, at delivery, whether the publisher of a retained message may publish it.
+	CheckRetainSource bool
+	SetTCPNoDelay     bool
+
+	// MaxInflightMessages and MaxInflightBytes bound what a client has not yet acknowledged.
+	MaxInflightMessages int
+	MaxInflightBytes    int64
+	// MaxQueuedMessages and MaxQueuedBytes bound what waits behind the in-flight window of one session.
+	MaxQueuedMessages int
+	MaxQueuedBytes    int64
+	// MaxOutputBytes is how much unsent output a client may have before QoS 0 messages to it are dropped.
+	MaxOutputBytes int
+	// SlowConsumer says what happens to a message for a full queue.
+	SlowConsumer Policy
+
+	// MaxPacketSize bounds a packet from a client, MessageSizeLimit its payload.
+	MaxPacketSize    uint32
+	MessageSizeLimit uint32
+	// MaxKeepAlive is the longest keep-alive in seconds; 0 and 65535 mean any, also none.
+	MaxKeepAlive uint16
+
+	// PersistentClientExpiration ends sessions that were not connected for so long; 0 means never.
+	PersistentClientExpiration time.Duration
+	// RetainExpiryInterval is how often Mosquitto looks for retained messages whose message expiry interval is over; 0
+	// means only when they are touched. It is not an expiry interval for messages that have none.
+	RetainExpiryInterval time.Duration
+
+	// MaxSessions bounds stored sessions, connected or not; GlobalMaxClients does so too in Mosquitto's words, and
+	// GlobalMaxConnections bounds open connections. -1 means no limit for these last two.
+	MaxSessions          int
+	GlobalMaxClients     int
+	GlobalMaxConnections int
+	// MaxSubscriptions bounds the subscriptions of one session.
+	MaxSubscriptions int
+	// MaxRetainedMessages and MaxRetainedBytes bound the retained messages of the broker.
+	MaxRetainedMessages int
+	MaxRetainedBytes    int64
+	// SharedStrategy chooses a member of a shared subscription: round-robin, sticky, hash-client or hash-topic.
+	SharedStrategy string
+
+	// ConnectTimeout is how long a connection may take to send a whole CONNECT. ShutdownTimeout bounds a graceful stop.
+	ConnectTimeout  time.Duration
+	ShutdownTimeout time.Duration
+
+	// SysInterval is the time in seconds between updates of the $SYS topics; 0 means none are published.
+	SysInterval int
+	// PIDFile is where the command writes its process identifier, User whom it becomes when started by root.
+	PIDFile string
+	User    string
+
+	Persistence Persistence
+	Log         LogConfig
+	// ConnectionMessages logs connects and disconnects.
+	ConnectionMessages bool
+
+	// Local is what a listener that the command makes by itself starts from: the defaults, and the listener options that
+	// the file gives without defining a listener.
+	Local Listener
+
+	// Notes is what the file asks for and does not get, to be said once at start.
+	Notes []Note
+}
+
+// Persistence is where and how often durable state is written.
+type Persistence struct {
+	Enabled           bool
+	Location          string // directory; empty means the working directory
+	File              string
+	AutosaveInterval  int // seconds, or changes with AutosaveOnChanges
+	AutosaveOnChanges bool
+	Retained          bool // retained messages too
+}
+
+// Default returns the configuration of an empty file.
+func Default() *Config {
+	return &Config{
+		PinLoops:                true,
+		AllowZeroLengthClientID: true,
+		AutoIDPrefix:            "auto-",
+		AllowDuplicateMessages:  true,
+		RetainAvailable:         true,
+		CheckRetainSource:       true,
+		MaxInflightMessages:     20,
+		MaxQueuedMessages:       1000,
+		MaxOutputBytes:          2 << 20,
+		MaxPacketSize:           2_000_000,
+		MaxKeepAlive:            65535,
+		GlobalMaxClients:        -1,
+		GlobalMaxConnections:    -1,
+		MaxSubscriptions:        100_000,
+		SharedStrategy:          "round-robin",
+		ConnectTimeout:          30 * time.Second,
+		ShutdownTimeout:         5 * time.Second,
+		SysInterval:             10,
+		User:                    "mosquitto",
+		Persistence:             Persistence{File: "mosquitto.db", AutosaveInterval: 1800, Retained: true},
+		Log:                     defaultLog(),
+		Local:                   NewListener(),
+		ConnectionMessages:      true,
+	}
+}

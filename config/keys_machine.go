@@ -1,0 +1,22 @@
+package config
+
+import "time"
+
+// machineKeys are about the process and the machine it runs on.
+var machineKeys = []Key{
+	{Name: "loops", Type: Number, Default: "0", Area: "Process", Ours: true, max: LoopsMax,
+		Help: "How many event loops run, each on a thread of its own; 0 means one for each CPU the process may use", set: numberInto(func(c *Config) *int { return &c.Loops })},
+	{Name: "pin_loops", Type: Bool, Default: "true", Area: "Process", Ours: true,
+		Help: "Tie each loop's thread to a CPU", set: boolInto(func(c *Config) *bool { return &c.PinLoops })},
+	{Name: "set_tcp_nodelay", Type: Bool, Default: "false", Area: "Process",
+		Help: "Set TCP_NODELAY on client sockets: less delay, perhaps more packets", set: boolInto(func(c *Config) *bool { return &c.SetTCPNoDelay })},
+	{Name: "shutdown_timeout", Type: Number, Default: "5", Area: "Process", Ours: true, max: timeoutMaxSeconds,
+		Help: "Seconds that a graceful stop may take to send what is waiting",
+		set:  func(p *parser, v value) { p.cfg.ShutdownTimeout = time.Duration(v.number) * time.Second }},
+	{Name: "include_dir", Type: Text, Area: "Process", Values: "a directory", repeat: true,
+		Help: "Read every file of a directory that ends in .conf, in the order of their names; works in the main file only", set: (*parser).include},
+	{Name: "user", Type: Text, Default: "mosquitto", Area: "Process", Class: NoEffect,
+		Help: "Become this user when started by root", Why: "it keeps the user it was started as; let the service manager choose one", set: textInto(func(c *Config) *string { return &c.User })},
+	{Name: "pid_file", Type: Text, Area: "Process", Class: NoEffect,
+		Help: "Write the process identifier to a file", Why: "no such file is written", set: textInto(func(c *Config) *string { return &c.PIDFile })},
+}

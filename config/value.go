@@ -1,0 +1,183 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// value is what follows a name, checked by the key's type.
+type value struct {
+	key    *Key
+	name   string // as written; for a key that ends in '*' the whole name
+	text   string // the rest of the line; for Word the word
+	on     bool   // Bool
+	number int64  // Number
+}
+
+// isDefault is whether writing the value changes nothing.
+func (v value) isDefault() bool {
+	switch v.key.Type {
+	case Bool:
+		return strconv.FormatBool(v.on) == v.key.Default
+	case Number:
+		return strconv.FormatInt(v.number, 10) == v.key.Default
+	}
+	return v.text == v.key.Default
+}
+
+// check reads a value in the form its key wants, and reports what is wrong with it.
+func (p *parser) check(k *Key, name, text string) (v value, ok bool) {
+	v = value{key: k, name: name, text: text}
+	switch {
+	case text == "":
+		p.fail(fmt.Sprintf("Empty '%s' value in configuration.", name), wanted(k))
+		return v, false
+	case !utf8.ValidString(text) || strings.ContainsRune(text, 0):
+		p.fail("Malformed UTF-8 in configuration.", fmt.Sprintf("in the value of '%s'", name))
+		return v, false
+	}
+	switch k.Type {
+	case Bool:
+		return p.checkBool(v)
+	case Number:
+		return p.checkNumber(v)
+	case Word:
+		return p.checkWord(v)
+	case Text:
+		return p.checkText(v)
+	}
+	return v, true
+}
+
+// firstWord leaves the first word of a value. Mosquitto does not look at what follows it; we say that it is ignored.
+func (p *parser) firstWord(v value) value {
+	word, rest, _ := strings.Cut(v.text, " ")
+	if rest = strings.TrimSpace(rest); rest != "" {
+		p.note(fmt.Sprintf("What follows the value of '%s' is ignored: '%s'.", v.name, shown(rest)))
+	}
+	v.text = word
+	return v
+}
+
+func (p *parser) checkBool(v value) (value, bool) {
+	v = p.firstWord(v)
+	switch v.text {
+	case "true", "1":
+		v.on = true
+	case "false", "0":
+	default:
+		p.invalid(v)
+		return v, false
+	}
+	return v, true
+}
+
+func (p *parser) checkNumber(v value) (value, bool) {
+	v = p.firstWord(v)
+	n, err := strconv.ParseInt(v.text, 10, 64)
+	if err != nil {
+		p.fail(fmt.Sprintf("'%s' value not a number.", v.name), wanted(v.key))
+		return v, false
+	}
+	k := v.key
+	if n < k.min && k.clamp {
+		n = k.min
+	}
+	v.number = n
+	if n >= k.min && n <= k.max {
+		return v, true
+	}
+	if k.bound == "" {
+		p.invalid(v)
+	} else {
+		p.fail(k.bound, "")
+	}
+	return v, false
+}
+
+func (p *parser) checkWord(v value) (value, bool) {
+	v = p.firstWord(v)
+	if !slices.Contains(v.key.choices, v.text) {
+		p.invalid(v)
+		return v, false
+	}
+	return v, true
+}
+
+func (p *parser) checkText(v value) (value, bool) {
+	if v.key.repeat {
+		return v, true
+	}
+	key := givenKey{name: v.key.Name}
+	if v.key.Scope == Listen || v.key.security && p.perListener {
+		key.listener = p.current
+	}
+	if v.key.Scope == Bridge || v.key.Scope == Plugin {
+		return v, true // there is no bridge or plugin to have it twice
+	}
+	if p.given[key] {
+		p.fail(fmt.Sprintf("Duplicate '%s' value in configuration.", v.name), "")
+		return v, false
+	}
+	p.given[key] = true
+	return v, true
+}
+
+// invalid reports a value that is not one of the key's.
+func (p *parser) invalid(v value) {
+	p.fail(fmt.Sprintf("Invalid '%s' value (%s).", v.name, shown(v.text)), wanted(v.key))
+}
+
+// wanted is a hint: what may be written.
+func wanted(k *Key) string {
+	if k.Values != "" {
+		return "it takes " + k.Values
+	}
+	switch k.Type {
+	case Bool:
+		return "it takes true or false"
+	case Number:
+		return "it takes " + numberRange(k)
+	case Word:
+		return "it takes " + either(k.choices)
+	}
+	return ""
+}
+
+// numberRange is the bounds of a number in words.
+func numberRange(k *Key) string {
+	switch {
+	case k.clamp:
+		return fmt.Sprintf("a number up to %d", k.max)
+	}
+	return fmt.Sprintf("a number from %d to %d", k.min, k.max)
+}
+
+// either joins choices as in a sentence.
+func either(choices []string) string {
+	if len(choices) == 1 {
+		return choices[0]
+	}
+	last := len(choices) - 1
+	return strings.Join(choices[:last], ", ") + " or " + choices[last]
+}
+
+// shownMax is how much of a wrong value an error repeats.
+const shownMax = 80
+
+// shown makes a value fit for a message: cut, and without bytes that would move a terminal's cursor.
+func shown(s string) string {
+	if len(s) > shownMax {
+		s = s[:shownMax] + "..."
+	}
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, s)
+}
