@@ -52,8 +52,8 @@ type Config struct {
 
 	// PersistentClientExpiration ends sessions that were not connected for so long; 0 means never.
 	PersistentClientExpiration time.Duration
-	// RetainExpiryInterval is how often Mosquitto looks for retained messages whose message expiry interval is over; 0
-	// means only when they are touched. It is not an expiry interval for messages that have none.
+	// RetainExpiryInterval ends retained messages that have no message expiry interval of their own; 0 means they stay. No
+	// key sets it: Mosquitto's retain_expiry_interval is how often it searches for messages that have expired.
 	RetainExpiryInterval time.Duration
 
 	// MaxSessions bounds stored sessions, connected or not; GlobalMaxClients does so too in Mosquitto's words, and
@@ -75,7 +75,8 @@ type Config struct {
 
 	// SysInterval is the time in seconds between updates of the $SYS topics; 0 means none are published.
 	SysInterval int
-	// PIDFile is where the command writes its process identifier, User whom it becomes when started by root.
+	// PIDFile is where the command writes its process identifier, User whom it becomes when started by root; empty
+	// where the file does not say.
 	PIDFile string
 	User    string
 
@@ -123,7 +124,6 @@ func Default() *Config {
 		ConnectTimeout:          30 * time.Second,
 		ShutdownTimeout:         5 * time.Second,
 		SysInterval:             10,
-		User:                    "mosquitto",
 		Persistence:             Persistence{File: "mosquitto.db", AutosaveInterval: 1800, Retained: true},
 		Log:                     defaultLog(),
 		Local:                   NewListener(),

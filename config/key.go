@@ -1,5 +1,10 @@
 package config
 
+import (
+	"fmt"
+	"math"
+)
+
 // Key is one configuration variable: what the parser checks by, and what the manual says about it.
 type Key struct {
 	Name    string // ends in '*' when it stands for every name that begins so
@@ -33,11 +38,10 @@ type Scope uint8
 
 // The scopes.
 const (
-	Global   Scope = iota
-	Listen         // the listener above it
-	Bridge         // the bridge above it
-	Plugin         // the plugin above it
-	scopeEnd       // how many there are
+	Global Scope = iota
+	Listen       // the listener above it
+	Bridge       // the bridge above it
+	Plugin       // the plugin above it
 )
 
 // Type is the form of a value.
@@ -87,4 +91,25 @@ func textInto(field func(*Config) *string) func(*parser, value) {
 
 func listenerNumberInto[T ~int | ~uint8 | ~uint16](field func(*Listener) *T) func(*parser, value) {
 	return func(p *parser, v value) { *field(p.current) = T(v.number) }
+}
+
+// Wanted says in words what a key takes.
+func (k *Key) Wanted() string {
+	switch {
+	case k.Values != "":
+		return k.Values
+	case k.Type == Bool:
+		return "true or false"
+	case k.Type == Number && k.max >= math.MaxInt32 && (k.clamp || k.min == 0):
+		return "a number"
+	case k.Type == Number && k.max >= math.MaxInt32:
+		return fmt.Sprintf("a number, at least %d", k.min)
+	case k.Type == Number && k.clamp:
+		return fmt.Sprintf("a number up to %d", k.max)
+	case k.Type == Number:
+		return fmt.Sprintf("a number from %d to %d", k.min, k.max)
+	case k.Type == Word:
+		return either(k.choices)
+	}
+	return ""
 }

@@ -32,7 +32,7 @@ var bridgeKeys = []Key{
 	bridgeNumber("bridge_receive_maximum", "20", 65535, "How many messages of the other broker may be unacknowledged"),
 	{Name: "bridge_reload_type", Scope: Bridge, Type: Word, Default: "lazy", Area: "Bridges", Class: NoEffect, choices: []string{"lazy", "immediate"}, Help: "When a changed bridge is reconnected"},
 	bridgeBool("bridge_require_ocsp", "false", "Ask for a stapled OCSP answer"),
-	bridgeNumber("bridge_session_expiry_interval", "0", math.MaxUint32, "Session expiry interval at the other broker"),
+	bridgeText("bridge_session_expiry_interval", "Session expiry interval at the other broker"),
 	bridgeText("bridge_tcp_keepalive", "Keep-alive of the TCP connection"),
 	bridgeNumber("bridge_tcp_user_timeout", "0", math.MaxInt32, "How long sent data may stay unacknowledged"),
 	bridgeBool("bridge_tls_use_os_certs", "false", "Check the other broker against the system's certificates"),

@@ -11,7 +11,7 @@ const defaultPort = 1883
 
 // listenerKeys say where the broker listens and what holds for clients that come in there.
 var listenerKeys = []Key{
-	{Name: "listener", Scope: Listen, Type: List, Area: "Listeners", Values: "PORT, PORT ADDRESS or 0 SOCKET-PATH",
+	{Name: "listener", Scope: Listen, Type: List, Area: "Listeners", Values: "PORT or PORT ADDRESS; 0 SOCKET-PATH, a Unix socket, is refused by this build",
 		Help: "Listen on a port, on one address if it is given; the listener options below it belong to this listener", set: (*parser).setListener},
 	{Name: "port", Scope: Listen, Type: Number, Default: "1883", Area: "Listeners", min: 1, max: 65535,
 		Help: "Port of the default listener; 'listener' is the better way to say it", set: (*parser).setPort},

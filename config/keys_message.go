@@ -28,7 +28,7 @@ var messageKeys = []Key{
 		Help: "Which member of a shared subscription gets a message: each in turn, the same as long as it is there, by publisher, or by topic", set: textInto(func(c *Config) *string { return &c.SharedStrategy })},
 	{Name: "retain_expiry_interval", Type: Number, Default: "0", Area: "Messages", Class: NoEffect, max: 1 << 20,
 		Help: "Minutes between Mosquitto's searches for expired retained messages; here each is removed when it expires"},
-	{Name: "retry_interval", Type: Text, Area: "Messages", Class: NoEffect, Retired: true,
+	{Name: "retry_interval", Type: Text, Area: "Messages", Class: NoEffect, Retired: true, repeat: true,
 		Help: "Time to repetition of an unacknowledged message", Why: "MQTT forbids what it asked for; messages are repeated when a client reconnects"},
 }
 

@@ -59,7 +59,7 @@ type parser struct {
 	current   *Listener
 	listeners []*Listener
 
-	bridge, plugin bool          // there was one for options to belong to
+	bridge, plugin bool              // there was one for options to belong to
 	given          map[givenKey]bool // Text keys that were given, to find a second one
 
 	perListener                bool // per_listener_settings
@@ -91,7 +91,7 @@ func newParser(files source) *parser {
 
 // read reads one file. Options before its first `listener` line belong to the default listener, also in an included file.
 func (p *parser) read(name string, text []byte) {
-	outer := *p
+	file, lineNumber, current := p.file, p.line, p.current
 	p.file, p.line, p.current = name, 0, p.fallback
 	for len(text) > 0 && len(p.errs) < errorsMax {
 		var line []byte
@@ -99,7 +99,7 @@ func (p *parser) read(name string, text []byte) {
 		p.line++
 		p.readLine(string(line))
 	}
-	p.file, p.line, p.current = outer.file, outer.line, outer.current
+	p.file, p.line, p.current = file, lineNumber, current
 }
 
 // cutLine returns the first line without its end, and what follows.
@@ -153,7 +153,7 @@ func (p *parser) belongs(k *Key, name string) bool {
 		p.fail(fmt.Sprintf("The '%s' option requires a listener to be defined first.", name), "put it below a 'listener' line")
 	case k.Scope == Bridge && !p.bridge:
 		p.fail(fmt.Sprintf("The '%s' option requires a bridge to be defined first.", name), "put it below a 'connection' line")
-	case k.Scope == Plugin && strings.TrimSuffix(k.Name, "*") == name:
+	case k.Scope == Plugin && name+"*" == k.Name:
 		p.fail(fmt.Sprintf("Invalid '%s' config option.", name), "the name of the option follows the underscore")
 	case k.Scope == Plugin && !p.plugin:
 		p.fail(fmt.Sprintf("The '%s' option requires plugin/global_plugin/plugin_load to be defined first.", name), "")

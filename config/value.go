@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -79,7 +80,7 @@ func (p *parser) checkBool(v value) (value, bool) {
 func (p *parser) checkNumber(v value) (value, bool) {
 	v = p.firstWord(v)
 	n, err := strconv.ParseInt(v.text, 10, 64)
-	if err != nil {
+	if err != nil && !errors.Is(err, strconv.ErrRange) {
 		p.fail(fmt.Sprintf("'%s' value not a number.", v.name), wanted(v.key))
 		return v, false
 	}
@@ -134,27 +135,10 @@ func (p *parser) invalid(v value) {
 
 // wanted is a hint: what may be written.
 func wanted(k *Key) string {
-	if k.Values != "" {
-		return "it takes " + k.Values
-	}
-	switch k.Type {
-	case Bool:
-		return "it takes true or false"
-	case Number:
-		return "it takes " + numberRange(k)
-	case Word:
-		return "it takes " + either(k.choices)
+	if words := k.Wanted(); words != "" {
+		return "it takes " + words
 	}
 	return ""
-}
-
-// numberRange is the bounds of a number in words.
-func numberRange(k *Key) string {
-	switch {
-	case k.clamp:
-		return fmt.Sprintf("a number up to %d", k.max)
-	}
-	return fmt.Sprintf("a number from %d to %d", k.min, k.max)
 }
 
 // either joins choices as in a sentence.

@@ -62,6 +62,9 @@ func (c *Conn) Listener() *Listener { return c.listener }
 // Remote returns the peer's address.
 func (c *Conn) Remote() netip.AddrPort { return c.remote }
 
+// PeerGone asks the kernel whether the peer has closed and sent nothing that is still to be read. One system call.
+func (c *Conn) PeerGone() bool { return c.loop.sys.PeerGone(c.fd) }
+
 func (c *Conn) token() uint64 { return uint64(c.gen&0x7fffffff)<<32 | uint64(c.index) }
 
 // Pause stops reading; what has been read and not used is kept.

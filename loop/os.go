@@ -15,6 +15,7 @@ import (
 //	Forget    ends Watch or WatchAccept
 //	Accept    takes one connection, non-blocking; EAGAIN: none; EMFILE: one was turned away for lack of descriptors
 //	Read, Write, Writev, Close as the system calls, never blocking
+//	PeerGone  reports that the peer closed or reset fd and that everything it sent has been read
 //	Now       monotonic nanoseconds, never 0
 type System interface {
 	Poll(events []Event, timeout int64) int
@@ -27,6 +28,7 @@ type System interface {
 	Write(fd int32, b []byte) (int, syscall.Errno)
 	Writev(fd int32, bufs [][]byte) (int, syscall.Errno)
 	Close(fd int32)
+	PeerGone(fd int32) bool
 	Now() int64
 }
 

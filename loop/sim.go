@@ -47,7 +47,6 @@ func (c *SimClock) Advance(d int64) { c.now += d }
 const (
 	simListenerBase = 1 << 28
 	simSocketBase   = 1 << 29
-	simSocketSlots  = 1 << 29
 )
 
 // simWindow is how many bytes a client end takes before it reads, unless SetWindow says otherwise.
@@ -89,8 +88,9 @@ func (n *SimNet) Listen(addr netip.AddrPort) *Listener {
 func (n *SimNet) Dial(to *Listener) *SimSocket {
 	ls := n.listeners[to.fd-simListenerBase]
 	number := len(n.sockets)
-	remote := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(number >> 24), byte(number >> 16), byte(number >> 8)}), uint16(1024+number%60000))
-	s := &SimSocket{net: n, fd: int32(simSocketBase + number%simSocketSlots), remote: remote, window: simWindow}
+	host := netip.AddrFrom4([4]byte{10, byte(number >> 24), byte(number >> 16), byte(number >> 8)})
+	remote := netip.AddrPortFrom(host, 1024+uint16(number&0xff))
+	s := &SimSocket{net: n, fd: int32(simSocketBase + number), remote: remote, window: simWindow}
 	n.sockets = append(n.sockets, s)
 	if len(ls.watchers) > 0 {
 		s.system = ls.watchers[n.rng.IntN(len(ls.watchers))].system
@@ -421,6 +421,12 @@ func (s *simSystem) Accept(fd int32, _ bool) (int32, netip.AddrPort, syscall.Err
 	return k.fd, k.remote, 0
 }
 
+// PeerGone implements System.
+func (s *simSystem) PeerGone(fd int32) bool {
+	k := s.socket(fd)
+	return k != nil && len(k.in) == 0 && (k.eof || k.reset)
+}
+
 // Read implements System. More may arrive between the event and the read; the edge for it comes again.
 func (s *simSystem) Read(fd int32, b []byte) (int, syscall.Errno) {
 	s.yield()
@@ -464,7 +470,7 @@ func (s *simSystem) Write(fd int32, b []byte) (int, syscall.Errno) {
 		return 0, syscall.EAGAIN
 	}
 	n := min(len(b), room)
-	if s.net.Faults.ShortWrites && s.net.rng.IntN(4) == 0 {
+	if s.net.Faults.ShortWrites && n > 1 && s.net.rng.IntN(4) == 0 {
 		n = 1 + s.net.rng.IntN(n)
 	}
 	if n < len(b) && n == room {

@@ -215,4 +215,11 @@ func (s *system) Writev(fd int32, bufs [][]byte) (int, syscall.Errno) {
 
 func (s *system) Close(fd int32) { unix.Close(int(fd)) }
 
+func (s *system) PeerGone(fd int32) bool {
+	var b [1]byte
+	n, _, errno := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b)), 1,
+		unix.MSG_PEEK|unix.MSG_DONTWAIT, 0, 0)
+	return (errno == 0 && n == 0) || (errno != 0 && errno != syscall.EAGAIN && errno != syscall.EINTR)
+}
+
 func (s *system) Now() int64 { return int64(time.Since(s.start)) + 1 }

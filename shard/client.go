@@ -169,7 +169,7 @@ func (s *Shard) Data(conn *loop.Conn, b []byte, owned bool) (used, need int) {
 			s.whole = packet
 		}
 		if c.state == awaitingConnect {
-			if home, away := s.connect(c, h, packet[n:]); away {
+			if home, away := s.connect(c, h, packet[n:], len(b) > used+total); away {
 				s.sendHome(c, home)
 				return used, 0
 			}

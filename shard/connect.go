@@ -42,8 +42,8 @@ var (
 )
 
 // connect handles the first packet of a connection. away reports that the client identifier lives on loop home,
-// where the same bytes are to be read again.
-func (s *Shard) connect(c *client, h codec.Header, body []byte) (home int, away bool) {
+// where the same bytes are to be read again. more tells that bytes follow the CONNECT.
+func (s *Shard) connect(c *client, h codec.Header, body []byte, more bool) (home int, away bool) {
 	p := &s.in.connect
 	if err := p.Decode(h, body); err != nil {
 		s.refuseMalformed(c, p, err)
@@ -76,8 +76,20 @@ func (s *Shard) connect(c *client, h codec.Header, body []byte) (home int, away 
 		s.refuseWith(c, r)
 		return 0, false
 	}
+	if !more && s.isAbandoned(c, p.ClientID) {
+		s.close(c, cause{text: "closed before it was accepted"}, false)
+		return 0, false
+	}
 	s.accept(c, p, assigned)
 	return 0, false
+}
+
+// isAbandoned reports whether a connection that would take over another has already been closed by its peer. Loops
+// accept independently, so the CONNECT of a connection that was given up can arrive after that of its successor, and
+// must not end it.
+func (s *Shard) isAbandoned(c *client, id string) bool {
+	key, have := s.byID[id]
+	return have && s.sessions.at(key).client != nil && c.conn.PeerGone()
 }
 
 // mayAssign reports whether an empty client identifier may be replaced by one of ours [MQTT-3.1.3-6]: under 3.1 never,

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"github.com/noctulemq/noctule/config"
+)
+
+// manual is the page noctule.conf(5) in the man macros.
+func manual(keys []config.Key) []byte {
+	var b bytes.Buffer
+	b.WriteString(manualHead)
+	for _, a := range areas(keys) {
+		fmt.Fprintf(&b, ".SS %s\n", roff(a.name))
+		if text, ok := areaText(a.name); ok {
+			fmt.Fprintf(&b, "%s\n", roff(text))
+		}
+		for _, k := range a.keys {
+			manualKey(&b, k)
+		}
+	}
+	b.WriteString(manualTail)
+	return b.Bytes()
+}
+
+func manualKey(b *bytes.Buffer, k config.Key) {
+	fmt.Fprintf(b, ".TP\n.B %s\n", roff(k.Name))
+	fmt.Fprintf(b, "%s.\n", roff(k.Help))
+	if values := k.Wanted(); values != "" {
+		fmt.Fprintf(b, "Takes %s.\n", roff(values))
+	}
+	if k.Default != "" {
+		fmt.Fprintf(b, "Default: %s.\n", roff(k.Default))
+	}
+	if k.Ours {
+		b.WriteString("Not a key of Mosquitto.\n")
+	}
+	if text := classText(k); text != "" {
+		fmt.Fprintf(b, ".br\n%s\n", roff(text))
+	}
+}
+
+// classText says what this build does with a key that it does not honour.
+func classText(k config.Key) string {
+	why := ""
+	if k.Why != "" {
+		why = ": " + k.Why
+	}
+	switch k.Class {
+	case config.NoEffect:
+		return "Accepted without effect in this build" + why + "."
+	case config.Refused:
+		if k.Default != "" {
+			return "Other values than the default are refused by this build" + why + "."
+		}
+		return "Refused by this build" + why + "."
+	}
+	return ""
+}
+
+// areaText is what stands below a heading.
+func areaText(name string) (string, bool) {
+	switch name {
+	case "Listeners":
+		return "These keys belong to the listener line above them. Before any listener line they configure the default listener, " +
+			"which exists once port, bind_address, max_connections, max_qos or use_username_as_clientid is given.", true
+	case "TLS", "Plugins", "Bridges", "Persistence":
+		return "Known so that a configuration of Mosquitto is understood; see what is said of each key.", true
+	}
+	return "", false
+}
+
+// roff writes text so that the formatter takes nothing in it for a request.
+func roff(s string) string {
+	s = strings.NewReplacer(`\`, `\e`, "-", `\-`, "'", `\(aq`).Replace(s)
+	if strings.HasPrefix(s, ".") {
+		s = `\&` + s
+	}
+	return s
+}
+
+const manualHead = `.\" Written by go run ./config/gen from the table of keys. Do not edit.
+.TH NOCTULE.CONF 5 "" "Noctule" "File formats"
+.SH NAME
+noctule.conf \- configuration of the MQTT broker noctule
+.SH DESCRIPTION
+.BR noctule (8)
+reads a file of this form when it is started with
+.BR \-c .
+The form is that of mosquitto.conf(5), and the keys are those of Mosquitto 2.0 and 2.1 with a few more.
+.PP
+Each line is a name, a blank, and a value.
+A line whose very first character is # is a comment; there are no comments behind a value.
+Blanks before the name, between name and value and at the end of the line do not matter.
+.PP
+A key that this build does not know how to honour is either accepted without effect, and the log says so at start,
+or refused where a broker that ignored it would be more open, or lose more, than the file says.
+An unknown key is an error.
+All errors are printed with file and line, and the exit status is 3.
+.SH KEYS
+`
+
+const manualTail = `.SH EXAMPLE
+.nf
+listener 1883
+allow_anonymous true
+max_connections 10000
+.fi
+.SH SEE ALSO
+.BR noctule (8)
+`

@@ -1,0 +1,135 @@
+package config
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// addresses lists the listeners as port and address.
+func addresses(c *Config) []string {
+	var all []string
+	for _, l := range c.Listeners {
+		all = append(all, strings.TrimSpace(strings.Join([]string{place(":", int(l.Port))[2:], l.Address}, " ")))
+	}
+	return all
+}
+
+// TestListenersAreAsWritten holds which lines make a listener; what Mosquitto 2.0 opens for each text was observed.
+func TestListenersAreAsWritten(t *testing.T) {
+	f := func(text string, want ...string) {
+		t.Helper()
+		if got := addresses(parsed(t, text)); !reflect.DeepEqual(got, want) {
+			t.Errorf("%q: listeners %q, want %q", text, got, want)
+		}
+	}
+	f("allow_anonymous true\n")
+	f("listener 1884\n", "1884")
+	f("listener 1884 127.0.0.1\nlistener 1885 ::1 \n", "1884 127.0.0.1", "1885 ::1")
+	f("listener 1884  host.example \r\n", "1884 host.example")
+	f("port 1884\n", "1884")
+	f("bind_address 127.0.0.1\n", "1883 127.0.0.1")
+	f("bind_address 127.0.0.1\nport 1884\n", "1884 127.0.0.1")
+	f("listener 1885\nport 1884\n", "1885", "1884")
+	f("port 1884\nport 1886\n", "1886")
+	f("max_connections 5\n", "1883")
+	f("max_connections 5\nlistener 1884\n", "1883", "1884")
+	f("max_connections -1\n")
+	f("max_qos 1\n", "1883")
+	f("use_username_as_clientid true\n", "1883")
+	f("use_username_as_clientid false\n")
+	f("max_topic_alias 5\n")
+	f("protocol mqtt\n")
+}
+
+func TestListenerOptionsBelongToTheListenerAbove(t *testing.T) {
+	c := parsed(t, `max_topic_alias 4
+port 1883
+listener 1884
+max_connections 7
+max_qos 1
+max_topic_alias 0
+max_topic_alias_broker 3
+accept_protocol_versions 3, 4 ,5
+listener_allow_anonymous true
+listener_auto_id_prefix here-
+use_username_as_clientid true
+listener 1885 127.0.0.1
+accept_protocol_versions 5
+`)
+	want := []Listener{NewListener(), NewListener(), NewListener()}
+	yes, prefix := true, "here-"
+	want[0].Port, want[0].MaxTopicAlias, want[0].Line = 1883, 4, 2
+	want[1] = Listener{Port: 1884, MaxConnections: 7, MaxQoS: 1, MaxTopicAliasBroker: 3, AllowAnonymous: &yes, AutoIDPrefix: &prefix,
+		AcceptVersions: AllVersions, UseUserNameAsClientID: true, Protocol: "mqtt", Line: 3}
+	want[2].Port, want[2].Address, want[2].AcceptVersions, want[2].Line = 1885, "127.0.0.1", 1<<5, 12
+	for i := range want {
+		want[i].File = "test.conf"
+	}
+	if !reflect.DeepEqual(c.Listeners, want) {
+		t.Errorf("got  %+v\nwant %+v", c.Listeners, want)
+	}
+}
+
+func TestAcceptedVersions(t *testing.T) {
+	f := func(value string, want ...uint8) {
+		t.Helper()
+		l := &parsed(t, "listener 1883\naccept_protocol_versions "+value).Listeners[0]
+		var got []uint8
+		for level := range uint8(255) {
+			if l.AcceptsVersion(level) {
+				got = append(got, level)
+			}
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%q accepts %v, want %v", value, got, want)
+		}
+	}
+	f("3", 3)
+	f("5,3", 3, 5)
+	f("3, 4 ,5", 3, 4, 5)
+	for _, value := range []string{"2", "6", "3,", "3 4", "x", "259"} {
+		mistakes(t, "listener 1883\naccept_protocol_versions "+value)
+	}
+}
+
+func TestAnonymousIsGlobalOrPerListener(t *testing.T) {
+	c := parsed(t, "listener 1883\nlistener 1884\nallow_anonymous true\n")
+	if !c.AllowAnonymous || !c.AllowAnonymousSet || c.Listeners[1].AllowAnonymous != nil {
+		t.Errorf("without per_listener_settings: %+v", c)
+	}
+	c = parsed(t, "per_listener_settings true\nlistener 1883\nallow_anonymous true\nauto_id_prefix a-\nlistener 1884\nauto_id_prefix b-\n")
+	if c.AllowAnonymous || c.AllowAnonymousSet {
+		t.Errorf("with per_listener_settings: global %t", c.AllowAnonymous)
+	}
+	first, second := c.Listeners[0], c.Listeners[1]
+	if first.AllowAnonymous == nil || !*first.AllowAnonymous || second.AllowAnonymous != nil {
+		t.Errorf("listeners: %+v", c.Listeners)
+	}
+	if *first.AutoIDPrefix != "a-" || *second.AutoIDPrefix != "b-" || c.AutoIDPrefix != "auto-" {
+		t.Errorf("prefixes: %+v", c.Listeners)
+	}
+	mistakes(t, "per_listener_settings true\nlistener 1883\nallow_zero_length_clientid false\n")
+}
+
+func TestOptionsWithoutListenerAreForTheLocalOne(t *testing.T) {
+	c := parsed(t, "max_topic_alias 3\n")
+	if len(c.Listeners) != 0 || c.Local.MaxTopicAlias != 3 || c.Local.Port != 0 {
+		t.Errorf("%+v", c)
+	}
+}
+
+func TestUnreachableListenerIsNoted(t *testing.T) {
+	f := func(text string, noted bool) {
+		t.Helper()
+		c := parsed(t, text)
+		if got := len(c.Notes) == 1 && strings.Contains(c.Notes[0].Text, "No client can connect on port 1884"); got != noted {
+			t.Errorf("%q: notes %v", text, c.Notes)
+		}
+	}
+	f("listener 1884\n", true)
+	f("listener 1884\nallow_anonymous true\n", false)
+	f("listener 1884\nlistener_allow_anonymous true\n", false)
+	f("allow_anonymous true\nlistener 1884\nlistener_allow_anonymous false\n", true)
+	f("allow_anonymous false\n", false)
+}
