@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 GO ?= go
 BIN := bin/noctule
-STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.6.1
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 10s
 SEEDS ?= 20000
 SEED ?=
@@ -40,7 +40,7 @@ vet: ## go vet
 
 .PHONY: fmt-check
 fmt-check: ## fail if a file is not formatted
-	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "not formatted, run gofmt -w:"; echo "$$out"; exit 1; fi
+	@out=$$(gofmt -l $$(find . -name '*.go' -not -path '*/node_modules/*')); if [ -n "$$out" ]; then echo "not formatted, run gofmt -w:"; echo "$$out"; exit 1; fi
 
 .PHONY: staticcheck
 staticcheck: ## staticcheck, pinned
@@ -71,7 +71,7 @@ conformance: ## write docs/conformance.md from the statements and the tests
 	$(GO) run ./conformance/gen
 
 .PHONY: man
-man: ## write man/noctule.conf.5 from the key table
+man: ## write man/noctule.conf.5 and docs/noctule.conf.example from the key table
 	$(GO) run ./config/gen
 
 .PHONY: dist

@@ -48,7 +48,7 @@ func (p *parser) setAutoIDPrefix(v value) {
 // setZeroLength refuses what this build cannot do: one answer for one listener and another for the next.
 func (p *parser) setZeroLength(v value) {
 	if p.perListener && !v.on {
-		p.fail("The 'allow_zero_length_clientid' option cannot be honoured by this build for a single listener.", "leave per_listener_settings out to set it for all")
+		p.refuse(v.name, "it is one setting for all listeners in this build, and others would refuse or admit the wrong clients; leave per_listener_settings out to set it for all")
 		return
 	}
 	p.cfg.AllowZeroLengthClientID = v.on

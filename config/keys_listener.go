@@ -62,7 +62,7 @@ func (p *parser) setListener(v value) {
 	case port == 0 && address == "":
 		p.fail("A listener with port 0 must provide a Unix socket path.", "")
 	case port == 0:
-		p.fail("The 'listener 0' option cannot be honoured by this build.", "Unix sockets are not built yet, and a client that looks for the path would not find it")
+		p.refuse("listener 0", "there are no Unix sockets in this build, and a client that looks for the path would not find it")
 	}
 	l := NewListener()
 	l.Port, l.Address, l.File, l.Line = uint16(port), address, p.file, p.line

@@ -177,7 +177,7 @@ func (p *parser) store(k *Key, v value) {
 	switch {
 	case k.Class == Honoured || v.isDefault():
 	case k.Class == Refused:
-		p.fail(fmt.Sprintf("The '%s' option cannot be honoured by this build.", v.name), k.Why)
+		p.refuse(v.name, k.Why)
 	case k.Class == NoEffect && k.Why != "":
 		p.note(fmt.Sprintf("'%s' has no effect in this build: %s.", v.name, k.Why))
 	}
@@ -280,6 +280,12 @@ func (p *parser) fail(text, hint string) {
 	if len(p.errs) < errorsMax {
 		p.errs = append(p.errs, Error{File: p.file, Line: p.line, Text: text, Hint: hint})
 	}
+}
+
+// refuse reports an option that this build cannot honour where starting without it would be wrong; why says what would
+// go wrong.
+func (p *parser) refuse(what, why string) {
+	p.fail(fmt.Sprintf("The '%s' option cannot be honoured by this build yet.", what), "starting without it would be wrong: "+why)
 }
 
 // note says something about the current line at start.

@@ -142,7 +142,7 @@ func TestSentences(t *testing.T) {
 	f("max_inflight_messages 65536", "Error: 'max_inflight_messages' must be <= 65535. (test.conf:1)")
 	f("max_packet_size 19", "Error: 'max_packet_size' must be >= 20. (test.conf:1)")
 	f("message_size_limit 268435456", "Error: Invalid 'message_size_limit' value (268435456). (test.conf:1); it takes a number from 0 to 268435455")
-	f("max_queued_bytes 99999999999999999999", "Error: Invalid 'max_queued_bytes' value (99999999999999999999). (test.conf:1); it takes a number") // MaxInt64 is the value read
+	f("max_queued_bytes 99999999999999999999", "Error: Invalid 'max_queued_bytes' value (99999999999999999999). (test.conf:1); it takes a number")
 	f("max_qos 3", "Error: 'max_qos' must be between 0 and 2 inclusive. (test.conf:1)")
 	f("max_topic_alias 65536", "Error: Invalid 'max_topic_alias' value in configuration. (test.conf:1)")
 	f("user a\nuser b", "Error: Duplicate 'user' value in configuration. (test.conf:2)")

@@ -80,7 +80,11 @@ func (p *parser) checkBool(v value) (value, bool) {
 func (p *parser) checkNumber(v value) (value, bool) {
 	v = p.firstWord(v)
 	n, err := strconv.ParseInt(v.text, 10, 64)
-	if err != nil && !errors.Is(err, strconv.ErrRange) {
+	if errors.Is(err, strconv.ErrRange) {
+		p.invalid(v)
+		return v, false
+	}
+	if err != nil {
 		p.fail(fmt.Sprintf("'%s' value not a number.", v.name), wanted(v.key))
 		return v, false
 	}

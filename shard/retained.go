@@ -27,8 +27,10 @@ const (
 	// pauses.
 	replayOutput = 64 << 10
 	replayQueue  = 64
-	// replayTurn is how many look-ups one turn of a loop serves for its own sessions.
-	replayTurn = 16
+	// replayTurn is how much look-up one turn of a loop does for its own sessions; one with a wildcard counts
+	// wildcardCost.
+	replayTurn   = 256
+	wildcardCost = 16
 	// liveLog is how many retained publications delivered live are remembered to sort out stale look-up results; a
 	// look-up that was away for more of them is checked again at its partition.
 	liveLog = 4096
@@ -45,6 +47,7 @@ type replay struct {
 	key, gen uint32 // the session
 	next     *replay
 	home     int // the session's loop
+	cost     int // of one look-up, in units of replayTurn
 
 	partition int
 	last      int // the last partition to ask
@@ -102,9 +105,6 @@ func (s *Shard) keepRetained(m *Message) {
 		s.count.RefusedRetained++
 		s.logRetainedFull(topic)
 		return
-	}
-	if m.expiry == 0 && s.cfg.RetainExpiryInterval > 0 {
-		m.expiry = s.loop.Now() + int64(s.cfg.RetainExpiryInterval)
 	}
 	r.tree.Set(topic, m.Retain())
 	if have {
@@ -180,7 +180,10 @@ func (h *expiryHeap) Pop() any {
 
 // newReplay prepares the look-up for one subscription: in one partition, or in all for a leading wildcard.
 func (s *Shard) newReplay(filter string, sub router.Subscriber) *replay {
-	r := &replay{filter: filter, sub: sub, home: int(s.id), last: s.loops - 1}
+	r := &replay{filter: filter, sub: sub, home: int(s.id), last: s.loops - 1, cost: 1}
+	if strings.ContainsAny(filter, "+#") {
+		r.cost = wildcardCost
+	}
 	if filter[0] != '+' && filter[0] != '#' {
 		s.probe.Scan(s.hasher, filter)
 		r.partition = s.partitionOf(&s.probe)
@@ -240,7 +243,11 @@ func (s *Shard) runDueReplays() {
 	s.fetchQueue = s.fetchQueue[:0]
 	due := s.replaysDue
 	s.replaysDue = s.replaysSpare[:0]
-	for _, ref := range due {
+	for i, ref := range due {
+		if s.replayBudget <= 0 {
+			s.replaysDue = append(s.replaysDue, due[i:]...)
+			break
+		}
 		if ss := s.lookup(ref.key, ref.gen); ss != nil {
 			s.runReplays(ss)
 		}
@@ -264,12 +271,12 @@ func (s *Shard) runReplays(ss *session) {
 			s.post(r.partition, mailFetch, 0, r)
 			return
 		}
-		if s.replayBudget == 0 {
+		if s.replayBudget <= 0 {
 			s.replaysDue = append(s.replaysDue, sessionRef{ss.key, ss.gen})
 			s.nudge()
 			return
 		}
-		s.replayBudget--
+		s.replayBudget -= r.cost
 		s.fetch(r)
 		s.takeResults(ss, r)
 	}

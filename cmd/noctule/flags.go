@@ -18,6 +18,7 @@ type flags struct {
 	testConfig bool
 	verbose    bool
 	version    bool
+	local      bool // set by applyFlags: local only mode
 }
 
 // flagError is a mistake on the command line, in Mosquitto's own sentence.

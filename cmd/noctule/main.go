@@ -39,7 +39,7 @@ func run(args []string) int {
 		fmt.Printf("noctule version %s\n", version)
 		return exitOK
 	}
-	cfg, err := loadConfig(f)
+	cfg, err := loadConfig(&f)
 	if err != nil {
 		printErrors(err)
 		return exitConfig
@@ -56,7 +56,7 @@ func run(args []string) int {
 }
 
 // loadConfig reads the file, if one was given, and applies the flags on top.
-func loadConfig(f flags) (*config.Config, error) {
+func loadConfig(f *flags) (*config.Config, error) {
 	cfg := config.Default()
 	if f.configFile != "" {
 		var err error

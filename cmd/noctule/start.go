@@ -17,10 +17,11 @@ import (
 const defaultPort = 1883
 
 // applyFlags gives a configuration without listeners the local ones: loopback only, on the ports of -p.
-func applyFlags(cfg *config.Config, f flags) {
+func applyFlags(cfg *config.Config, f *flags) {
 	if len(cfg.Listeners) > 0 {
 		return
 	}
+	f.local = true
 	ports := f.ports
 	if len(ports) == 0 {
 		ports = []uint16{defaultPort}
@@ -30,7 +31,7 @@ func applyFlags(cfg *config.Config, f flags) {
 	}
 	for _, port := range ports {
 		for _, address := range [...]string{"127.0.0.1", "::1"} {
-			l := config.NewListener()
+			l := cfg.Local
 			l.Port, l.Address = port, address
 			cfg.Listeners = append(cfg.Listeners, l)
 		}
@@ -52,7 +53,10 @@ func start(cfg *config.Config, f flags, log *logger) (*server, error) {
 	} else {
 		log.Printf("Using default config.")
 	}
-	if len(f.ports) > 0 || f.configFile == "" {
+	for _, n := range cfg.Notes {
+		log.Printf("Warning: %s", n)
+	}
+	if f.local {
 		log.Printf("Starting in local only mode. Connections will only be possible from clients running on this machine.")
 	}
 	group, err := loop.NewGroup(loopCount(cfg), loop.GroupOptions{Pin: cfg.PinLoops})
