@@ -17,6 +17,6 @@ var machineKeys = []Key{
 		Help: "Read every file of a directory that ends in .conf, in the order of their names; works in the main file only", set: (*parser).include},
 	{Name: "user", Type: Text, Area: "Process", Class: NoEffect,
 		Help: "Become this user when started by root", Why: "it keeps the user it was started as; let the service manager choose one", set: textInto(func(c *Config) *string { return &c.User })},
-	{Name: "pid_file", Type: Text, Area: "Process", Class: NoEffect,
-		Help: "Write the process identifier to a file", Why: "no such file is written", set: textInto(func(c *Config) *string { return &c.PIDFile })},
+	{Name: "pid_file", Type: Text, Area: "Process",
+		Help: "Write the process identifier to this file while the broker runs", set: textInto(func(c *Config) *string { return &c.PIDFile })},
 }

@@ -30,7 +30,7 @@ func daemonize(args []string) (done bool, status int) {
 	cmd.Args[0] = args[0]
 	cmd.Env = append(os.Environ(), daemonVariable+"=3")
 	cmd.ExtraFiles = []*os.File{w}
-	cmd.Stderr = os.Stderr // shows what goes wrong during the start; -d with log_dest stderr keeps it
+	cmd.Stderr = os.Stderr // shows what goes wrong during the start
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
 		fmt.Fprintf(os.Stderr, "Error: start in the background: %s\n", err)
@@ -54,4 +54,14 @@ func daemonReport(status int) {
 	f := os.NewFile(3, "daemon report")
 	_, _ = f.Write([]byte{byte(status)}) // the parent may have gone
 	f.Close()
+	if status != exitOK {
+		return
+	}
+	// Nobody who waits for the end of our output must wait for the broker's end.
+	if null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0); err == nil {
+		for fd := range 3 {
+			_ = syscall.Dup3(int(null.Fd()), fd, 0)
+		}
+		null.Close()
+	}
 }

@@ -97,6 +97,15 @@ func serve(f flags, cfg *config.Config) int {
 		daemonReport(exitSetup)
 		return exitSetup
 	}
+	if cfg.PIDFile != "" {
+		if err := os.WriteFile(cfg.PIDFile, fmt.Appendf(nil, "%d", os.Getpid()), 0o644); err != nil {
+			log.Printf("Error: Unable to write pid file: %s", err)
+			_ = s.stop()
+			daemonReport(exitSetup)
+			return exitSetup
+		}
+		defer os.Remove(cfg.PIDFile)
+	}
 	daemonReport(exitOK)
 	for sig := range signals {
 		switch sig {

@@ -62,6 +62,8 @@ func sample(k config.Key) string {
 		return "14d"
 	case "include_dir":
 		return "/etc/noctule/conf.d"
+	case "pid_file":
+		return "/run/noctule.pid"
 	case "log_type":
 		return "error"
 	case "log_timestamp_format":
