@@ -60,6 +60,7 @@ type Loop struct {
 	touched   uint64 // loops posted to in this turn
 	draining  bool
 	worked    bool
+	busy      bool // the last poll brought many events
 
 	conns     []*[connsChunk]Conn
 	made      uint32
@@ -160,34 +161,37 @@ func (l *Loop) Turn(block bool) bool {
 	return l.worked
 }
 
-// poll collects events. It sleeps only after a turn without work, when nothing is listed, and after it announced so.
+// busyEvents is how many events a poll must bring for the next one to look without waiting: a busy loop finds the next
+// ones there already and saves the scheduler's part, a quiet one would look in vain before each sleep.
+const busyEvents = 4
+
+// poll collects events. It sleeps only when nothing is listed, and after it announced so.
 func (l *Loop) poll(block bool) int {
-	n := l.sys.Poll(l.events, 0)
-	l.now = l.sys.Now()
-	if n > 0 {
-		l.worked = true
-		return n
-	}
-	if !block || l.pending() {
-		return 0
+	if !block || l.busy || l.pending() {
+		n := l.sys.Poll(l.events, 0)
+		l.now = l.sys.Now()
+		l.busy = n >= busyEvents
+		if n > 0 || !block || l.pending() {
+			l.worked = l.worked || n > 0
+			return n
+		}
 	}
 	wait := l.timers.wait(l.now)
 	if l.spilling() && (wait < 0 || wait > spillRetry) {
 		wait = spillRetry
 	}
-	if wait == 0 {
-		return 0
-	}
 	l.sleeping.Store(true)
-	if l.mailWaits() || l.stop.Load() {
+	if wait == 0 || l.mailWaits() || l.stop.Load() {
 		l.sleeping.Store(false)
-		return 0
+		wait = 0
+	} else {
+		l.stats.sleeps.own++
 	}
-	l.stats.sleeps.own++
-	l.stats.publish()
-	n = l.sys.Poll(l.events, wait)
+	n := l.sys.Poll(l.events, wait)
 	l.sleeping.Store(false)
 	l.now = l.sys.Now()
+	l.busy = n >= busyEvents
+	l.worked = n > 0
 	return n
 }
 

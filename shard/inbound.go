@@ -216,6 +216,12 @@ func (s *Shard) pubrel(c *client, a *codec.Ack) error {
 		return nil
 	}
 	m := ss.in.take(i)
+	if m.expiry != 0 && m.expiry <= s.loop.Now() { // [MQTT-3.3.2-5]
+		s.count.Expired++
+		m.Release()
+		s.sendAck(c, codec.TypePubcomp, a.PacketID, codec.Success)
+		return nil
+	}
 	p := &s.pub
 	p.load(m, s.loop.Now())
 	m.Release()

@@ -261,6 +261,9 @@ func (s *Shard) enqueue(ss *session, p *publication, g outgoing, share *router.S
 	if !direct {
 		d.msg = m.Retain()
 		o.queuedBytes += size
+		if c != nil && c.conn != nil && o.inflight == 0 {
+			c.conn.WantDrain() // no acknowledgement will come to continue
+		}
 		return
 	}
 	o.next++

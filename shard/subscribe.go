@@ -185,6 +185,7 @@ func (s *Shard) unsubscribeOne(ss *session, filter string) codec.ReasonCode {
 	if i < 0 {
 		return codec.NoSubscriptionExisted
 	}
+	filter = ss.subs.list[i] // the packet's is borrowed, and a group's home loop reads it later
 	s.dropSubscription(ss, filter)
 	s.cancelReplaysOf(ss, filter)
 	ss.subs.removeAt(i)

@@ -89,8 +89,8 @@ func loopCount(cfg *config.Config) int {
 	if n == 0 {
 		n = min(max(len(loop.UsableCPUs()), 1), loop.LoopsMax)
 	}
-	// The control plane (signals, log) needs a P only now and then, but must not wait for one.
-	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), n))
+	// One P more than loops: the log writer and the signals must not wait for a busy loop to be preempted, nor take its P.
+	runtime.GOMAXPROCS(n + 1)
 	return n
 }
 
