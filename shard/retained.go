@@ -429,7 +429,7 @@ func (s *Shard) cancelReplays(ss *session) {
 	ss.replay = nil
 }
 
-// cancelReplaysOf drops the replays of one filter, when it is unsubscribed.
+// cancelReplaysOf drops the replays of one filter, when it is unsubscribed, and lets the next ones go on.
 func (s *Shard) cancelReplaysOf(ss *session, filter string) {
 	for at := &ss.replay; *at != nil; {
 		r := *at
@@ -441,6 +441,7 @@ func (s *Shard) cancelReplaysOf(ss *session, filter string) {
 		r.next = nil
 		s.cancel(r)
 	}
+	s.replayMore(ss)
 }
 
 // cancel ends a replay that is no longer in its session's list. One that is away ends when it comes back.
