@@ -59,7 +59,7 @@ func start(cfg *config.Config, f flags, log *logger) (*server, error) {
 	if f.local {
 		log.Printf("Starting in local only mode. Connections will only be possible from clients running on this machine.")
 	}
-	group, err := loop.NewGroup(loopCount(cfg), loop.GroupOptions{Pin: cfg.PinLoops})
+	group, err := newGroup(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -83,15 +83,18 @@ func start(cfg *config.Config, f flags, log *logger) (*server, error) {
 	return s, nil
 }
 
-// loopCount is one loop for each CPU the process may use, unless the configuration says otherwise.
-func loopCount(cfg *config.Config) int {
-	n := cfg.Loops
+// newGroup makes one loop for each CPU the process may use, by its mask and by its container's quota, unless the
+// configuration says otherwise. Under a quota the loops are not pinned: every container would choose the first CPUs.
+func newGroup(cfg *config.Config) (*loop.Group, error) {
+	n, pin := cfg.Loops, cfg.PinLoops
 	if n == 0 {
-		n = min(max(len(loop.UsableCPUs()), 1), loop.LoopsMax)
+		cpus := max(len(loop.UsableCPUs()), 1)
+		n = min(cpus, runtime.GOMAXPROCS(0), loop.LoopsMax)
+		pin = pin && n == cpus
 	}
 	// One P more than loops: the log writer and the signals must not wait for a busy loop to be preempted, nor take its P.
 	runtime.GOMAXPROCS(n + 1)
-	return n
+	return loop.NewGroup(n, loop.GroupOptions{Pin: pin})
 }
 
 // open opens the sockets of one listener: one for each address family its address has.
