@@ -244,6 +244,10 @@ func (e *Entry) add(s Subscriber) {
 // removeAt takes subscription i out, keeping the order of the others while they are few.
 func (e *Entry) removeAt(i int) {
 	last := len(e.Subs) - 1
+	if last == 0 {
+		e.Subs, e.byKey = nil, nil // the entry stays when it has groups; add starts again
+		return
+	}
 	if e.byKey == nil {
 		copy(e.Subs[i:], e.Subs[i+1:])
 		e.Subs = e.Subs[:last]

@@ -16,8 +16,8 @@ type Interest struct {
 	// mu guards the writers' side: shapes, and every store into tables.
 	mu     sync.Mutex
 	shapes map[shape]*interestTable
-	beyond map[shape]map[int]int // shapes over the bound → loop → keys, whose loops are in overflow
-	deep   uint64                // loops whose index has filters in its trie
+	beyond map[shape]int // shapes over the bound → keys; none of their keys is in a table
+	over   [64]int       // by loop, why it is in overflow: its keys in beyond, and 1 when its index uses its trie
 }
 
 // interestTables is what readers see; immutable.
@@ -30,6 +30,7 @@ type interestTable struct {
 	shape shape
 	slots atomic.Pointer[[]interestSlot]
 	spent int // writers: slots in use, also those whose mask is 0
+	live  int // writers: slots whose mask is not 0
 }
 
 // interestSlot is one key. hash is 0 while it is free and is stored after mask; it never changes in one array.
@@ -40,7 +41,7 @@ type interestSlot struct {
 
 // NewInterest makes an empty table.
 func NewInterest() *Interest {
-	n := &Interest{shapes: make(map[shape]*interestTable), beyond: make(map[shape]map[int]int)}
+	n := &Interest{shapes: make(map[shape]*interestTable), beyond: make(map[shape]int)}
 	n.read.Store(&interestTables{})
 	return n
 }
@@ -76,8 +77,9 @@ func (n *Interest) set(s shape, key uint64, loop int) {
 	defer n.mu.Unlock()
 	tb := n.shapes[s]
 	if tb == nil {
-		if len(n.shapes) >= shapesMax {
-			n.setBeyond(s, loop)
+		if len(n.shapes) >= shapesMax || n.beyond[s] > 0 {
+			n.beyond[s]++
+			n.addOver(loop, 1)
 			return
 		}
 		tb = &interestTable{shape: s}
@@ -106,7 +108,11 @@ func (tb *interestTable) set(key, bit uint64) {
 	i := firstSlot(key, len(slots))
 	for ; slots[i].hash.Load() != 0; i = (i + 1) & (len(slots) - 1) {
 		if slots[i].hash.Load() == key {
-			slots[i].mask.Store(slots[i].mask.Load() | bit)
+			mask := slots[i].mask.Load()
+			if mask == 0 {
+				tb.live++
+			}
+			slots[i].mask.Store(mask | bit)
 			return
 		}
 	}
@@ -118,6 +124,7 @@ func (tb *interestTable) set(key, bit uint64) {
 	slots[i].mask.Store(bit)
 	slots[i].hash.Store(key)
 	tb.spent++
+	tb.live++
 }
 
 // grow copies the keys that some loop still has into a new array and publishes it; mu is held. Readers of the old
@@ -125,17 +132,11 @@ func (tb *interestTable) set(key, bit uint64) {
 // loop that subscribes; spread over the subscriptions that filled the array it is a few nanoseconds each.
 func (tb *interestTable) grow() {
 	old := *tb.slots.Load()
-	live := 0
-	for i := range old {
-		if old[i].mask.Load() != 0 {
-			live++
-		}
-	}
 	size := tableStart
-	for 2*(live+1) > size {
+	for 2*(tb.live+1) > size {
 		size *= 2
 	}
-	slots := make([]interestSlot, 2*size)
+	slots := make([]interestSlot, size)
 	tb.spent = 0
 	for i := range old {
 		mask := old[i].mask.Load()
@@ -154,60 +155,61 @@ func (tb *interestTable) grow() {
 	tb.slots.Store(&slots)
 }
 
-// clear ends a loop's interest in a key.
+// clear ends a loop's interest in a key; a shape goes with its last key.
 func (n *Interest) clear(s shape, key uint64, loop int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if loops, over := n.beyond[s]; over && loops[loop] > 0 {
-		n.clearBeyond(s, loop)
+	if keys := n.beyond[s]; keys > 0 {
+		n.beyond[s]--
+		if keys == 1 {
+			delete(n.beyond, s)
+		}
+		n.addOver(loop, -1)
 		return
 	}
 	tb := n.shapes[s]
 	if tb == nil {
-		return
+		panic("BUG: interest ends in a shape that is not there")
 	}
+	if tb.clear(key, 1<<loop); tb.live == 0 {
+		delete(n.shapes, s)
+		n.publish()
+	}
+}
+
+// clear removes a bit; mu is held. The slot stays until the table grows.
+func (tb *interestTable) clear(key, bit uint64) {
 	slots := *tb.slots.Load()
 	for i := firstSlot(key, len(slots)); slots[i].hash.Load() != 0; i = (i + 1) & (len(slots) - 1) {
-		if slots[i].hash.Load() == key {
-			slots[i].mask.Store(slots[i].mask.Load() &^ (1 << loop))
-			return
+		if slots[i].hash.Load() != key {
+			continue
 		}
+		mask := slots[i].mask.Load() &^ bit
+		slots[i].mask.Store(mask)
+		if mask == 0 {
+			tb.live--
+		}
+		return
 	}
 }
 
-// setBeyond registers a key of a shape over the bound: its loop gets everything.
-func (n *Interest) setBeyond(s shape, loop int) {
-	if n.beyond[s] == nil {
-		n.beyond[s] = make(map[int]int)
-	}
-	n.beyond[s][loop]++
-	n.publishOverflow()
-}
-
-func (n *Interest) clearBeyond(s shape, loop int) {
-	n.beyond[s][loop]--
-	n.publishOverflow()
-}
-
-// setOverflow says whether a loop has filters without a shape.
+// setOverflow says whether a loop has filters without a shape; it is told of changes only.
 func (n *Interest) setOverflow(loop int, on bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.deep &^= 1 << loop
 	if on {
-		n.deep |= 1 << loop
+		n.addOver(loop, 1)
+	} else {
+		n.addOver(loop, -1)
 	}
-	n.publishOverflow()
 }
 
-func (n *Interest) publishOverflow() {
-	loops := n.deep
-	for _, keys := range n.beyond {
-		for loop, count := range keys {
-			if count > 0 {
-				loops |= 1 << loop
-			}
-		}
+// addOver counts what puts a loop into overflow; mu is held.
+func (n *Interest) addOver(loop, change int) {
+	n.over[loop] += change
+	loops := n.overflow.Load() &^ (1 << loop)
+	if n.over[loop] > 0 {
+		loops |= 1 << loop
 	}
 	n.overflow.Store(loops)
 }

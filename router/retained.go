@@ -187,12 +187,8 @@ func (c *Cursor[V]) after(n *retainedNode[V]) *retainedNode[V] {
 		return below
 	}
 	for ; n.parent != nil; n = n.parent {
-		level := int(n.depth) - 1
-		if !c.wild(level) {
-			continue
-		}
-		if beside := c.skipSystem(n.next, level); beside != nil {
-			return beside
+		if n.next != nil && c.wild(int(n.depth)-1) {
+			return n.next
 		}
 	}
 	return nil
@@ -202,26 +198,24 @@ func (c *Cursor[V]) after(n *retainedNode[V]) *retainedNode[V] {
 func (c *Cursor[V]) below(n *retainedNode[V]) *retainedNode[V] {
 	level := int(n.depth)
 	switch {
-	case level >= len(c.levels) && !c.hash:
+	case level >= len(c.levels) && !c.hash, c.refused(n):
 		return nil
 	case c.wild(level):
-		return c.skipSystem(n.first, level)
+		return n.first
 	}
 	return n.child(c.levels[level])
 }
 
-// skipSystem passes over the names that a leading wildcard does not take [MQTT-4.7.2-1].
-func (c *Cursor[V]) skipSystem(n *retainedNode[V], level int) *retainedNode[V] {
-	for level == 0 && n != nil && len(n.name) > 0 && n.name[0] == '$' {
-		n = n.next
-	}
-	return n
+// refused reports whether n is a first level that a leading wildcard does not take [MQTT-4.7.2-1]. The walk steps on
+// such a node, so that many of them do not make one step long, and not below it.
+func (c *Cursor[V]) refused(n *retainedNode[V]) bool {
+	return n.depth == 1 && n.name != "" && n.name[0] == '$' && c.wild(0)
 }
 
 // matches reports whether the filter matches the node that the walk stands on.
 func (c *Cursor[V]) matches(n *retainedNode[V]) bool {
 	depth := int(n.depth)
-	return depth == len(c.levels) || (c.hash && depth > len(c.levels))
+	return (depth == len(c.levels) || (c.hash && depth > len(c.levels))) && !c.refused(n)
 }
 
 // NextN looks at no more than steps nodes and calls visit for those that match; visit returns false to pause after its

@@ -93,17 +93,26 @@ func (x *Index) insert(tb *table, e *Entry) (first bool) {
 	first = x.count(tb, e.key) == 0
 	x.migrate(tb, migrateSlots)
 	if 4*(tb.spent+1) > 3*len(tb.slots) {
-		x.migrate(tb, len(tb.old)) // a growth that is not finished; small, because each change moved some
-		size := tableStart
-		for 2*(tb.live+1) > size {
-			size *= 2
-		}
-		tb.old, tb.moved, tb.spent = tb.slots, 0, 0
-		tb.slots = make([]slot, 2*size)
+		tb.grow()
 	}
 	tb.place(e.key, e.self+1)
 	tb.live++
 	return first
+}
+
+// grow begins to move to a new array, at most half full when all has moved. It takes len/4 changes to fill that array
+// to 3/4, which move 8*len slots of the old one: not smaller than a quarter of the old one, it is never filled before
+// the old one is done with.
+func (tb *table) grow() {
+	if tb.old != nil {
+		panic("BUG: a table grows while it grows")
+	}
+	size := max(tableStart, len(tb.slots)/4)
+	for 2*(tb.live+1) > size {
+		size *= 2
+	}
+	tb.old, tb.moved, tb.spent = tb.slots, 0, 0
+	tb.slots = make([]slot, size)
 }
 
 func (tb *table) place(key uint64, entry uint32) {

@@ -45,6 +45,7 @@ type client struct {
 	timer    loop.Timer
 
 	key        uint32
+	serial     uint32 // tells the connection from earlier ones in this record
 	maxPacket  uint32 // largest packet the client takes; 0: any
 	throttled  int32  // how many full queues hold this publisher back
 	keepAlive  uint16 // seconds; 0: none
@@ -107,7 +108,8 @@ func (s *Shard) Adopted(conn *loop.Conn, _ any) {
 // newClient takes a record for conn and starts the time limit for its CONNECT.
 func (s *Shard) newClient(conn *loop.Conn, l *Listener) *client {
 	key, c := s.clients.take()
-	*c = client{conn: conn, listener: l, key: key, lastSeen: s.loop.Now(), receiveMax: packetIDs}
+	s.serial++
+	*c = client{conn: conn, listener: l, key: key, serial: s.serial, lastSeen: s.loop.Now(), receiveMax: packetIDs}
 	c.timer.Kind, c.timer.Key = timerClient, key
 	conn.Tag = key
 	if t := s.cfg.ConnectTimeout; t > 0 {

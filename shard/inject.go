@@ -159,7 +159,8 @@ func (s *Shard) attach(a *Attachment, id string, o AttachOptions) (present bool,
 	*p = codec.Connect{Version: codec.V5, ClientID: id, CleanStart: o.CleanStart, SessionExpiry: o.SessionExpiry}
 	ss, present := s.sessionFor(p)
 	key, c := s.clients.take()
-	*c = client{sink: a, session: ss, key: key, version: codec.V5, state: connected, receiveMax: o.ReceiveMaximum,
+	s.serial++
+	*c = client{sink: a, session: ss, key: key, serial: s.serial, version: codec.V5, state: connected, receiveMax: o.ReceiveMaximum,
 		lastSeen: s.loop.Now()}
 	if c.receiveMax == 0 {
 		c.receiveMax = packetIDs

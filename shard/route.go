@@ -101,10 +101,11 @@ func (s *Shard) deliverTo(ss *session, p *publication, g outgoing, share *router
 		return
 	}
 	c := ss.client
+	if s.cfg.QueueQoS0Messages && (c == nil || (ss.out != nil && ss.out.waiting() > 0)) {
+		s.enqueue(ss, p, g, share) // also behind what waits, which may be of QoS 0 [MQTT-4.6.0-6]
+		return
+	}
 	if c == nil {
-		if s.cfg.QueueQoS0Messages {
-			s.enqueue(ss, p, g, share)
-		}
 		return
 	}
 	if c.conn != nil && c.conn.Unsent()+len(p.payload) > s.cfg.MaxOutputBytes && c.conn.Unsent() > 0 {

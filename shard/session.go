@@ -170,6 +170,7 @@ func (s *Shard) leave(c *client, why cause, withWill bool) {
 	if w != nil {
 		if w.delay == 0 || ss.expiry == 0 {
 			s.willsDue = append(s.willsDue, w)
+			s.nudge() // a connection that closed by itself is reported after the end of the turn
 		} else {
 			ss.will, ss.willAt = w, s.loop.Now()+int64(w.delay)*second
 		}

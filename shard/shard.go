@@ -31,6 +31,7 @@ type Shard struct {
 	retained retained
 	rng      *rand.Rand
 	count    Counters
+	serial   uint32 // of the last client record taken
 	stopping bool
 	idle     chan<- struct{} // set while a stop waits for our connections to end
 

@@ -151,6 +151,11 @@ func (s *Shard) sharedReturn(d *sharedDelivery) {
 // sharedAgain picks another member for a delivery that came back; when all have turned it down it is dropped and
 // counted.
 func (s *Shard) sharedAgain(d *sharedDelivery) {
+	if e := d.msg.expiry; e != 0 && e <= s.loop.Now() { // [MQTT-3.3.2-5]
+		s.count.Expired++
+		d.msg.Release()
+		return
+	}
 	g := s.index.Group(d.share)
 	if g == nil {
 		s.dropShared(d)

@@ -10,8 +10,8 @@ import (
 // pendingSuback is a SUBACK that waits until other loops have taken the session into their shared groups, so that
 // the client misses nothing after it.
 type pendingSuback struct {
-	key, gen uint32  // the session
-	client   *client // to which it goes if it is still this session's client
+	key, gen uint32 // the session
+	serial   uint32 // the connection to which it goes if the session still has it
 	id       uint16
 	codes    []byte
 	waiting  int
@@ -44,7 +44,7 @@ func (s *Shard) enterFilters(c *client, id uint16, subID uint32, filters []codec
 		s.codes = append(s.codes, byte(code))
 		if join != nil {
 			if pending == nil {
-				pending = &pendingSuback{key: ss.key, gen: ss.gen, client: c, id: id}
+				pending = &pendingSuback{key: ss.key, gen: ss.gen, serial: c.serial, id: id}
 			}
 			pending.waiting++
 			join.pending = pending
@@ -145,8 +145,8 @@ func (s *Shard) completeSuback(p *pendingSuback) {
 	if p.waiting > 0 {
 		return
 	}
-	if ss := s.lookup(p.key, p.gen); ss != nil && ss.client == p.client {
-		s.sendSuback(p.client, p.id, p.codes)
+	if ss := s.lookup(p.key, p.gen); ss != nil && ss.client != nil && ss.client.serial == p.serial {
+		s.sendSuback(ss.client, p.id, p.codes)
 	}
 }
 
