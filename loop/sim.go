@@ -64,6 +64,9 @@ func (n *SimNet) System(i int) (System, error) {
 	return s, nil
 }
 
+// Handler returns the loop's handler, so that a driver can put one of its own in front of it.
+func (l *Loop) Handler() Handler { return l.handler }
+
 // simListener is the kernel's side of a listener.
 type simListener struct {
 	addr     netip.AddrPort

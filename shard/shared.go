@@ -35,6 +35,7 @@ type sharedDelivery struct {
 	tried  uint64 // positions of members that turned it down
 	qos    uint8
 	last   bool // no member is online: the picked one queues it
+	forced bool // every member turned it down, each had left as it came: one queues it after all
 }
 
 func (s *Shard) groupHome(share router.Share) int {
@@ -164,12 +165,16 @@ func (s *Shard) sharedAgain(d *sharedDelivery) {
 	hash := bits.RotateLeft64(uint64(d.member.Key)*0x9e3779b97f4a7c15, 31)
 	i, ok := g.Pick(s.strategy, hash, d.tried)
 	if !ok || i > 63 {
-		s.dropShared(d)
-		return
+		if d.forced {
+			s.dropShared(d)
+			return
+		}
+		d.forced = true
+		i, _ = g.Pick(s.strategy, hash, 0) // a group has a member
 	}
-	d.tried |= 1 << i
+	d.tried |= 1 << min(i, 63)
 	d.member = g.Members[i]
-	d.last = !d.member.Online
+	d.last = d.forced || !d.member.Online
 	s.count.Redirected++
 	s.post(int(d.member.Loop), mailShared, 0, d)
 }

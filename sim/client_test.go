@@ -48,7 +48,6 @@ type conn struct {
 	connectedAt int
 	over        bool
 	overtaken   bool // a newer CONNECT of the same identifier was sent
-	disconnect  bool // DISCONNECT was sent
 	dead        bool // does not read
 	lazy        bool // keeps acknowledgements back until a flush
 	behind      bool // there may be old bytes to read
@@ -61,7 +60,6 @@ type conn struct {
 	unsubs      map[uint16][]*sub
 	pings       []int // number of the last message before each PINGREQ
 	handled     int   // every message up to this number that was sent here has been handled
-	scratch     []byte
 	code        codec.ReasonCode
 }
 

@@ -600,17 +600,23 @@ func (w *world) finish() {
 
 // checkGroups holds that each message reached one member of every shared group that surely had one.
 func (w *world) checkGroups() {
-	if w.sharedHurt || !w.qos0Sure || w.queueLimit < 1000 {
+	if w.disturbs() || w.queueLimit < 1000 || !w.sharedHurt && !w.qos0Sure {
 		return
 	}
+	lossy := map[string]bool{} // groups that had a member at QoS 0
+	w.eachSession(func(s *session) {
+		for _, v := range s.subs {
+			lossy[v.written] = lossy[v.written] || v.qos == 0
+		}
+	})
 	for _, m := range w.messages {
-		if m.sentAt == 0 || m.doneAt == 0 || m.maybe || m.expires != 0 {
-			continue
+		if m.sentAt == 0 || m.doneAt == 0 || m.maybe || m.expires != 0 || w.sharedHurt && m.qos != 1 {
+			continue // what a member that left had at QoS 0 and 2 may be lost
 		}
 		sure := map[string]bool{}
 		w.eachSession(func(s *session) {
 			for _, v := range s.subs {
-				if v.group != "" && v.matches(m.topic) && v.surely(m.sentAt, m.doneAt) && s.c.session == s {
+				if v.group != "" && v.matches(m.topic) && v.surely(m.sentAt, m.doneAt) && s.c.session == s && !(w.sharedHurt && lossy[v.written]) {
 					sure[v.written] = true
 				}
 			}

@@ -40,7 +40,6 @@ type world struct {
 
 	transcript uint64
 	recent     []string
-	failed     string
 }
 
 // recentMax is how many lines of the transcript a failure prints.
@@ -71,6 +70,9 @@ func newWorld(seed uint64) *world {
 	w.inTurn = make([]bool, loops)
 	if w.chance(70) {
 		w.net.Yield = w.yield
+		for i := range loops {
+			group.Loop(i).SetHandler(&between{group.Loop(i).Handler(), w})
+		}
 	}
 	for i := range 3 + w.rng.IntN(6) {
 		w.clients = append(w.clients, newClient(w, i))
@@ -155,6 +157,24 @@ func (w *world) yield(int) {
 	w.depth++
 	w.turn(i, w.chance(50))
 	w.depth--
+}
+
+// between lets other loops run before a loop's mail is handled and before its turn ends.
+type between struct {
+	loop.Handler
+	w *world
+}
+
+// Mail implements loop.Handler.
+func (b *between) Mail(from int, m loop.Mail) {
+	b.w.yield(0)
+	b.Handler.Mail(from, m)
+}
+
+// EndTurn implements loop.Handler.
+func (b *between) EndTurn() {
+	b.w.yield(0)
+	b.Handler.EndTurn()
 }
 
 // someTurns runs a few turns of random loops.
