@@ -48,6 +48,7 @@ type client struct {
 	serial     uint32 // tells the connection from earlier ones in this record
 	maxPacket  uint32 // largest packet the client takes; 0: any
 	throttled  int32  // how many full queues hold this publisher back
+	choked     int    // its unsent bytes when last looked at, while it is not read on because of them; else 0
 	keepAlive  uint16 // seconds; 0: none
 	receiveMax uint16
 	aliasInMax uint16
@@ -144,7 +145,7 @@ func (s *Shard) freeClient(c *client) {
 func (s *Shard) Data(conn *loop.Conn, b []byte, owned bool) (used, need int) {
 	c := s.clients.at(conn.Tag)
 	c.lastSeen = s.loop.Now()
-	for c.state != closing && c.throttled == 0 {
+	for c.state != closing && c.throttled == 0 && !s.choke(c) {
 		h, n, err := codec.DecodeHeader(b[used:])
 		if err != nil {
 			s.failHeader(c, err)
@@ -184,6 +185,35 @@ func (s *Shard) Data(conn *loop.Conn, b []byte, owned bool) (used, need int) {
 		used = len(b)
 	}
 	return used, 0
+}
+
+// choke stops reading from a client that does not take its answers, and reports whether it did: their bound is
+// `max_output_bytes`, beside what deliveries may have of the output. It is read on when the output is empty.
+func (s *Shard) choke(c *client) bool {
+	unsent := c.conn.Unsent()
+	if unsent < 2*s.cfg.MaxOutputBytes || unsent == 0 {
+		return false
+	}
+	if c.choked == 0 {
+		s.count.Choked++
+		s.logf(LogNotice, "Client %s does not read its answers: nothing more is read from it until it does.", c.session.id)
+		c.conn.Pause()
+		c.conn.WantDrain()
+	}
+	c.choked = unsent
+	return true
+}
+
+// unchoke reads on from a client that took its answers.
+func (s *Shard) unchoke(c *client) {
+	if c.choked == 0 {
+		return
+	}
+	c.choked = 0
+	c.lastSeen = s.loop.Now()
+	if c.throttled == 0 {
+		c.conn.Resume()
+	}
 }
 
 // sendHome hands the connection to the loop where its client identifier lives; the CONNECT is read again there.
@@ -340,6 +370,7 @@ func (s *Shard) Drained(conn *loop.Conn) {
 		return
 	}
 	if c := s.clients.at(conn.Tag); c.state == connected {
+		s.unchoke(c)
 		s.pump(c.session)
 		s.replayMore(c.session)
 	}
@@ -355,6 +386,10 @@ func (s *Shard) clientDue(c *client) {
 		due := c.lastSeen + int64(c.keepAlive)*second*3/2
 		if c.throttled > 0 {
 			due = s.loop.Now() + int64(c.keepAlive)*second*3/2 // we do not read from it
+		}
+		if unsent := c.conn.Unsent(); unsent < c.choked {
+			c.choked = max(unsent, 1) // nor now, but it reads
+			due = s.loop.Now() + int64(c.keepAlive)*second*3/2
 		}
 		if due > s.loop.Now() {
 			s.loop.Arm(&c.timer, due)

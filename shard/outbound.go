@@ -221,7 +221,7 @@ func (s *Shard) settle(ss *session, d *delivery) {
 	}
 	s.finish(o, d)
 	o.trim()
-	if o.next < o.n || ss.throttling != nil || ss.replay != nil {
+	if o.next < o.n || ss.throttling != nil || ss.replays != nil {
 		s.pump(ss)
 		s.replayMore(ss)
 	}

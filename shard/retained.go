@@ -46,6 +46,7 @@ type replay struct {
 	sub      router.Subscriber
 	key, gen uint32 // the session
 	next     *replay
+	previous *replay
 	home     int // the session's loop
 	cost     int // of one look-up, in units of replayTurn
 
@@ -115,9 +116,30 @@ func (s *Shard) keepRetained(m *Message) {
 		s.broker.retainedCount.Add(1)
 	}
 	if m.expiry != 0 {
+		if len(r.expiring) >= 2*r.tree.Len()+expiringSlack {
+			r.dropReplaced()
+		}
 		heap.Push(&r.expiring, m.Retain())
 		s.loop.Arm(&s.retainedTimer, r.expiring[0].expiry)
 	}
+}
+
+// expiringSlack is how many replaced messages may wait for their expiry beyond the number of retained ones.
+const expiringSlack = 64
+
+// dropReplaced takes out of the heap what is no longer retained.
+func (r *retained) dropReplaced() {
+	kept := r.expiring[:0]
+	for _, m := range r.expiring {
+		if have, ok := r.tree.Get(m.Topic()); ok && have == m {
+			kept = append(kept, m)
+			continue
+		}
+		m.Release()
+	}
+	clear(r.expiring[len(kept):])
+	r.expiring = kept
+	heap.Init(&r.expiring)
 }
 
 func (s *Shard) removeRetained(topic string, old *Message) {
@@ -162,8 +184,8 @@ func (s *Shard) retainedDue() {
 	}
 }
 
-// expiryHeap orders messages by their expiry. Replaced messages stay until theirs comes: at most one entry for each
-// retained publication that has an expiry.
+// expiryHeap orders messages by their expiry. Replaced messages stay until theirs comes or dropReplaced finds them;
+// bounded by twice the retained messages and expiringSlack.
 type expiryHeap []*Message
 
 func (h expiryHeap) Len() int           { return len(h) }
@@ -195,29 +217,86 @@ func (s *Shard) newReplay(filter string, sub router.Subscriber) *replay {
 // partitionOf returns the loop that keeps a topic's retained message.
 func (s *Shard) partitionOf(t *router.Topic) int { return int(t.First() % uint64(s.loops)) }
 
+// replays is a session's retained replays that are not finished, oldest first. The first may be running; of the others
+// there is one for each filter, so that they are bounded by `max_subscriptions`.
+type replays struct {
+	first, last *replay
+	waiting     map[string]*replay // by filter, all but the first
+	due         bool               // listed in replaysDue
+}
+
+func (q *replays) add(r *replay) {
+	if q.last == nil {
+		q.first, q.last = r, r
+		return
+	}
+	if q.waiting == nil {
+		q.waiting = make(map[string]*replay)
+	}
+	q.waiting[r.filter] = r
+	r.previous, q.last.next = q.last, r
+	q.last = r
+}
+
+func (q *replays) remove(r *replay) {
+	if r.previous != nil {
+		r.previous.next = r.next
+		delete(q.waiting, r.filter)
+	} else if q.first = r.next; q.first != nil {
+		delete(q.waiting, q.first.filter)
+	}
+	if r.next != nil {
+		r.next.previous = r.previous
+	} else {
+		q.last = r.previous
+	}
+	r.next, r.previous = nil, nil
+}
+
 // startReplay adds a replay behind those the session has. With one loop it runs at once, so that retained messages
-// come directly after the SUBACK; else at the end of the turn, when the rings have been drained.
+// come directly after the SUBACK; else at the end of the turn, when the rings have been drained. One that still waits
+// for the same filter serves the new subscription.
 func (s *Shard) startReplay(ss *session, r *replay) {
+	if ss.replays == nil {
+		ss.replays = &replays{}
+	}
+	if w := ss.replays.waiting[r.filter]; w != nil {
+		w.sub, w.since = r.sub, s.liveSeq
+		return
+	}
 	r.key, r.gen = ss.key, ss.gen
 	r.since = s.liveSeq
-	at := &ss.replay
-	for *at != nil {
-		at = &(*at).next
-	}
-	*at = r
+	ss.replays.add(r)
 	s.replays++
 	s.replayMore(ss)
 }
 
+// running returns the session's replay whose turn it is, nil when there is none.
+func (ss *session) running() *replay {
+	if ss.replays == nil {
+		return nil
+	}
+	return ss.replays.first
+}
+
 // replayMore continues the session's first replay if it can.
 func (s *Shard) replayMore(ss *session) {
-	if ss.replay == nil || ss.client == nil || ss.replay.away {
+	if r := ss.running(); r == nil || ss.client == nil || r.away {
 		return
 	}
 	if s.loops == 1 {
 		s.runReplays(ss)
 		return
 	}
+	s.replayDue(ss)
+}
+
+// replayDue lets the session's replay go on at the end of this turn.
+func (s *Shard) replayDue(ss *session) {
+	if ss.replays.due {
+		return
+	}
+	ss.replays.due = true
 	s.replaysDue = append(s.replaysDue, sessionRef{ss.key, ss.gen})
 	s.nudge()
 }
@@ -248,8 +327,12 @@ func (s *Shard) runDueReplays() {
 			s.replaysDue = append(s.replaysDue, due[i:]...)
 			break
 		}
-		if ss := s.lookup(ref.key, ref.gen); ss != nil {
+		if ss := s.lookup(ref.key, ref.gen); ss != nil && ss.replays != nil {
+			ss.replays.due = false
 			s.runReplays(ss)
+			if q := ss.replays; q != nil && q.first == nil {
+				ss.replays = nil
+			}
 		}
 	}
 	s.replaysSpare = due[:0]
@@ -261,8 +344,7 @@ func (s *Shard) runDueReplays() {
 // runReplays continues the replays of a session until its output is full, a look-up is away, or the turn's share is
 // used up.
 func (s *Shard) runReplays(ss *session) {
-	for ss.replay != nil && ss.client != nil && !ss.replay.away {
-		r := ss.replay
+	for r := ss.running(); r != nil && ss.client != nil && !r.away; r = ss.running() {
 		if !s.replayRoom(ss) {
 			return
 		}
@@ -272,8 +354,7 @@ func (s *Shard) runReplays(ss *session) {
 			return
 		}
 		if s.replayBudget <= 0 {
-			s.replaysDue = append(s.replaysDue, sessionRef{ss.key, ss.gen})
-			s.nudge()
+			s.replayDue(ss)
 			return
 		}
 		s.replayBudget -= r.cost
@@ -371,8 +452,7 @@ func (s *Shard) takeResults(ss *session, r *replay) {
 	}
 	r.finished = false
 	if r.partition++; r.partition > r.last || r.last == 0 {
-		ss.replay = r.next
-		r.next = nil
+		ss.removeReplay(r)
 		s.replays--
 	}
 }
@@ -418,30 +498,36 @@ func (s *Shard) isStale(m *Message, since uint64) bool {
 	return false
 }
 
+// removeReplay takes a replay out of the list.
+func (ss *session) removeReplay(r *replay) {
+	ss.replays.remove(r)
+	if ss.replays.first == nil && !ss.replays.due {
+		ss.replays = nil
+	}
+}
+
 // cancelReplays drops every replay of a session that ends.
 func (s *Shard) cancelReplays(ss *session) {
-	for r := ss.replay; r != nil; {
-		next := r.next
-		r.next = nil
+	for r := ss.running(); r != nil; r = ss.running() {
+		ss.removeReplay(r)
 		s.cancel(r)
-		r = next
 	}
-	ss.replay = nil
 }
 
 // cancelReplaysOf drops the replays of one filter, when it is unsubscribed, and lets the next ones go on.
 func (s *Shard) cancelReplaysOf(ss *session, filter string) {
-	for at := &ss.replay; *at != nil; {
-		r := *at
-		if r.filter != filter {
-			at = &r.next
-			continue
-		}
-		*at = r.next
-		r.next = nil
+	if ss.replays == nil {
+		return
+	}
+	if r := ss.replays.waiting[filter]; r != nil {
+		ss.removeReplay(r)
 		s.cancel(r)
 	}
-	s.replayMore(ss)
+	if r := ss.running(); r != nil && r.filter == filter {
+		ss.removeReplay(r)
+		s.cancel(r)
+		s.replayMore(ss)
+	}
 }
 
 // cancel ends a replay that is no longer in its session's list. One that is away ends when it comes back.

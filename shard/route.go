@@ -108,7 +108,7 @@ func (s *Shard) deliverTo(ss *session, p *publication, g outgoing, share *router
 	if c == nil {
 		return
 	}
-	if c.conn != nil && c.conn.Unsent()+len(p.payload) > s.cfg.MaxOutputBytes && c.conn.Unsent() > 0 {
+	if c.conn != nil && c.conn.Unsent() > 0 && (c.conn.Unsent()+len(p.payload) > s.cfg.MaxOutputBytes || c.choked != 0) {
 		s.dropOutput(ss)
 		return
 	}
@@ -195,7 +195,12 @@ const (
 // packet size forbids it, which counts as delivered [MQTT-3.1.2-25].
 func (s *Shard) sendPublish(c *client, p *publication, g outgoing) (sent bool) {
 	if c.sink != nil {
-		return c.sink.deliver(p, g)
+		if !c.sink.deliver(p, g) {
+			s.dropOutput(c.session)
+			return false
+		}
+		s.count.Sent[g.qos]++
+		return true
 	}
 	plain := g.subID == 0 && g.ids == nil && c.aliasOut == nil
 	class := encoding(c.version, g.qos, g.retain)

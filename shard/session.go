@@ -19,9 +19,10 @@ type session struct {
 	// will waits for its delay while the client is away.
 	will   *will
 	willAt int64
-	replay *replay // the first of the retained replays not finished, oldest first
-	timer  loop.Timer
-	endsAt int64 // while disconnected: when the session expires, monotonic ns; 0: never
+	// replays is nil when none is unfinished.
+	replays *replays
+	timer   loop.Timer
+	endsAt  int64 // while disconnected: when the session expires, monotonic ns; 0: never
 
 	throttling *throttling
 	mark       uint64 // the last publication that counted this session, when copies are merged

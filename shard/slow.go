@@ -33,8 +33,9 @@ func (s *Shard) admit(ss *session, p *publication, size int64) bool {
 			s.doom(c, codec.QuotaExceeded)
 		}
 	case config.Throttle:
-		// Only a connected consumer can become faster. The queue takes what its publishers have already sent.
-		if c != nil && o.waiting() < 2*max(s.cfg.MaxQueuedMessages, 1) {
+		// Only a connected consumer can become faster. The queue takes what its publishers had sent before they were
+		// held: at most one read of each, and no more than there are packet identifiers.
+		if c != nil {
 			s.hold(ss, p.origin)
 			return true
 		}
@@ -169,7 +170,9 @@ func (s *Shard) throttleLocal(key, gen uint32, stop bool) {
 	c.throttled--
 	if c.throttled == 0 {
 		c.lastSeen = s.loop.Now()
-		c.conn.Resume()
+		if c.choked == 0 {
+			c.conn.Resume()
+		}
 	}
 }
 
