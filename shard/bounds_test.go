@@ -487,3 +487,36 @@ func TestSlowReaderOfAnswersStays(t *testing.T) {
 		t.Errorf("%d answers came, %d bytes were not taken, %d dropped", pings, p.sock.Untaken(), w.count().DroppedOutput)
 	}
 }
+
+// TestThrottleDoesNotLock holds that two clients that fill each other's queues do not wait for each other for ever.
+func TestThrottleDoesNotLock(t *testing.T) {
+	for _, loops := range []int{1, 2} {
+		w := newWorld(t, loops, window1(config.Throttle))
+		a, b := w.join(w.onLoop(0, "a"), nil), w.join(w.onLoop(loops-1, "b"), nil)
+		a.subscribe(1, "to/a")
+		b.subscribe(1, "to/b")
+		for i := range 30 {
+			a.publish(1, "to/b", fmt.Sprint(i), false)
+			b.publish(1, "to/a", fmt.Sprint(i), false)
+			if i%10 == 0 {
+				w.settle()
+			}
+		}
+		w.settle()
+		if w.count().Throttled == 0 {
+			t.Fatal("nobody was held")
+		}
+		for range 100 {
+			for _, p := range []*peer{a, b} {
+				for _, g := range p.take() {
+					if g.Type == codec.TypePublish {
+						p.ack(codec.TypePuback, g.PacketID)
+					}
+				}
+			}
+		}
+		if a.sock.Untaken()+b.sock.Untaken() != 0 {
+			t.Errorf("%d loops: both wait, %d and %d bytes unread", loops, a.sock.Untaken(), b.sock.Untaken())
+		}
+	}
+}

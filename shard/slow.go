@@ -33,9 +33,9 @@ func (s *Shard) admit(ss *session, p *publication, size int64) bool {
 			s.doom(c, codec.QuotaExceeded)
 		}
 	case config.Throttle:
-		// Only a connected consumer can become faster. The queue takes what its publishers had sent before they were
-		// held: at most one read of each, and no more than there are packet identifiers.
-		if c != nil {
+		// Only a consumer that is connected and not itself held can become faster. The queue takes what its publishers
+		// had sent before they were held: at most one read of each, and no more than there are packet identifiers.
+		if c != nil && c.throttled == 0 {
 			s.hold(ss, p.origin)
 			return true
 		}
@@ -161,6 +161,8 @@ func (s *Shard) throttleLocal(key, gen uint32, stop bool) {
 		c.throttled++
 		if c.throttled == 1 {
 			c.conn.Pause()
+			// What it would acknowledge is not read now: it must not hold others, or two could wait for each other.
+			s.unthrottleAll(ss)
 		}
 		return
 	}

@@ -273,7 +273,7 @@ func (w *world) received(c *conn, m *message, qos uint8, id uint16, dup, retain 
 	if m.sentAt == 0 && !m.isWill {
 		w.fail("%s got %v, which was never sent", c.client.id, m)
 	}
-	if m.expires != 0 && m.expires < w.net.Clock.Now() && w.cfg.SlowConsumer != config.Throttle && !dup && qos > 0 && !c.behind {
+	if m.expires != 0 && m.expires < w.net.Clock.Now() && !w.disturbs() && !dup && qos > 0 && !c.behind {
 		w.fail("%s got %v after it expired", c.client.id, m)
 	}
 	if dup && (qos == 0 || s.conns == 1) {
@@ -484,8 +484,8 @@ func (w *world) complete() {
 		if s.overflow {
 			s.debts = keepDebts(s.debts, func(d debt) bool { return d.conn != nil })
 		}
-		if c.conn == nil || !c.conn.reading() {
-			continue
+		if c.conn == nil || !c.conn.reading() || c.conn.sock.Untaken() > 0 && w.disturbs() {
+			continue // held, its acknowledgements are not read
 		}
 		w.checkDebts(s)
 		w.checkReplays(s)
@@ -511,7 +511,7 @@ func (w *world) routed(m *message) bool {
 		return true
 	case m.qos > 0:
 		return false
-	case m.conn.over && w.cfg.SlowConsumer == config.Throttle && m.conn.handled < m.number:
+	case m.conn.over && w.halts() && m.conn.handled < m.number:
 		return false // the broker may have it and not read on yet
 	case m.conn.over:
 		m.maybe = m.conn.handled < m.number

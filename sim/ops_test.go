@@ -135,7 +135,7 @@ func (c *client) expectPresent(n *conn) int {
 		return 0
 	case c.conn != nil || c.session.expiry == ^uint32(0) || elapsed < int64(c.session.expiry)*second:
 		return 1
-	case elapsed > int64(c.session.expiry)*second+second/5 && c.w.cfg.SlowConsumer != config.Throttle:
+	case elapsed > int64(c.session.expiry)*second+second/5 && !c.w.halts():
 		return 0
 	}
 	return -1
@@ -209,7 +209,12 @@ func (c *client) expectOldWill(n *conn) {
 
 // disturbs reports whether connections can end or stand still for reasons that the model does not follow.
 func (w *world) disturbs() bool {
-	return w.cfg.SlowConsumer == config.Throttle || w.cfg.SlowConsumer == config.Disconnect
+	return w.halts() || w.cfg.SlowConsumer == config.Disconnect
+}
+
+// halts reports whether the broker may stop reading from a client for a while.
+func (w *world) halts() bool {
+	return w.cfg.SlowConsumer == config.Throttle || w.cfg.MaxOutputBytes < 1<<20
 }
 
 // leave ends the client's connection in one of the ways there are.
@@ -288,6 +293,9 @@ func (c *conn) ended() {
 	if w.cfg.SlowConsumer != config.Disconnect || c.session == nil || w.queueLimit >= 1000 {
 		w.fail("%s: the broker closed the connection, code %#x", k.id, byte(c.code))
 	}
+	if m := c.will; m != nil && m.sentAt == 0 {
+		m.sentAt = c.connectedAt // the broker may have closed it long ago
+	}
 	k.left(c, false)
 }
 
@@ -317,7 +325,7 @@ func (c *client) abandon() {
 		c.unsure = true
 		c.mustBe = c.mustBe || n.clean
 		if m := c.pending; m != nil && m.will == willArmed {
-			m.will = willMay
+			m.will, m.open = willMay, true
 			m.sentAt = w.step
 		}
 		if n.clean && c.session != nil {
@@ -530,7 +538,7 @@ func (w *world) barrier() {
 	for _, c := range w.clients {
 		c.settled = true
 		n := c.conn
-		if n == nil || !n.reading() || w.cfg.SlowConsumer == config.Throttle {
+		if n == nil || !n.reading() || w.halts() {
 			continue
 		}
 		switch {
@@ -610,8 +618,8 @@ func (w *world) checkGroups() {
 		}
 	})
 	for _, m := range w.messages {
-		if m.sentAt == 0 || m.doneAt == 0 || m.maybe || m.expires != 0 || w.sharedHurt && m.qos != 1 {
-			continue // what a member that left had at QoS 0 and 2 may be lost
+		if m.sentAt == 0 || m.doneAt == 0 || m.maybe || m.expires != 0 || w.sharedHurt && (m.qos != 1 || w.cfg.UpgradeOutgoingQoS) {
+			continue // what a member that left had at QoS 0 or 2 may be lost
 		}
 		sure := map[string]bool{}
 		w.eachSession(func(s *session) {

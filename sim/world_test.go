@@ -90,7 +90,7 @@ func (w *world) configure() {
 	c.QueueQoS0Messages = w.chance(20)
 	c.MaxInflightMessages = w.pick(1, 2, 5, 20, 20)
 	c.MaxQueuedMessages = w.pick(1000, 1000, 1000, 10, 3)
-	c.MaxOutputBytes = w.pick(2<<20, 2<<20, 2<<20, 4000)
+	c.MaxOutputBytes = w.pick(2<<20, 2<<20, 2<<20, 2<<20, 4000)
 	c.SlowConsumer = []config.Policy{config.DropNewest, config.DropNewest, config.DropOldest, config.Disconnect, config.Throttle}[w.rng.IntN(5)]
 	c.SharedStrategy = []string{"", "", "sticky", "hash-client", "hash-topic"}[w.rng.IntN(5)]
 	if w.chance(10) {
