@@ -64,7 +64,7 @@ func BenchmarkMatch(b *testing.B) {
 					matched += len(dst)
 				}
 				b.ReportMetric(float64(matched)/float64(b.N), "matches/op")
-				b.ReportMetric(float64(len(x.tables)), "shapes")
+				b.ReportMetric(float64(len(x.shapes)), "shapes")
 			})
 		}
 	}

@@ -36,7 +36,6 @@ type Index struct {
 	loop     int
 
 	shapes  map[shape]*table
-	tables  []*table
 	fitting fitting[*table]
 	deep    trie
 	groups  map[Share]*Group
@@ -86,17 +85,24 @@ func (x *Index) Unsubscribe(filter string, key uint32) (existed bool) {
 	return true
 }
 
-// Match appends every entry whose filter matches the topic, shapes in the order in which they came into use.
+// Match appends every entry whose filter matches the topic.
 func (x *Index) Match(t *Topic, dst []*Entry) []*Entry {
+	exact, open := x.fitting.of(t.depth)
+	dst = x.matchTables(exact, t, dst)
+	dst = x.matchTables(open, t, dst)
+	if x.deep.len > 0 {
+		dst = x.deep.match(t.Name, dst)
+	}
+	return dst
+}
+
+func (x *Index) matchTables(tables []*table, t *Topic, dst []*Entry) []*Entry {
 	system := t.system()
-	for _, tb := range x.fitting[depthClass(t.depth)] {
+	for _, tb := range tables {
 		if system && tb.shape.leadingWildcard() {
 			continue
 		}
 		dst = x.probe(tb, tb.shape.key(t), t.Name, dst)
-	}
-	if x.deep.len > 0 {
-		dst = x.deep.match(t.Name, dst)
 	}
 	return dst
 }
@@ -143,13 +149,12 @@ func (x *Index) tableFor(s shape, ok bool) *table {
 	if tb := x.shapes[s]; tb != nil {
 		return tb
 	}
-	if len(x.tables) >= shapesMax {
+	if len(x.shapes) >= shapesMax {
 		return nil
 	}
 	tb := newTable(s)
 	x.shapes[s] = tb
-	x.tables = append(x.tables, tb)
-	rebuild(&x.fitting, x.tables, func(t *table) shape { return t.shape })
+	x.fitting.add(tb, s)
 	return tb
 }
 
@@ -176,13 +181,7 @@ func (x *Index) dropIfEmpty(e *Entry) {
 		return
 	}
 	delete(x.shapes, tb.shape)
-	for i, have := range x.tables {
-		if have == tb {
-			x.tables = append(x.tables[:i], x.tables[i+1:]...)
-			break
-		}
-	}
-	rebuild(&x.fitting, x.tables, func(t *table) shape { return t.shape })
+	x.fitting.remove(tb, tb.shape)
 }
 
 func (x *Index) entry(i uint32) *Entry { return &x.entries[i/entriesChunk][i%entriesChunk] }

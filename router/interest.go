@@ -48,9 +48,13 @@ func NewInterest() *Interest {
 
 // Loops returns the loops that may have a filter for the topic, one bit each. No allocation, no lock.
 func (n *Interest) Loops(t *Topic) uint64 {
-	loops := n.overflow.Load()
+	exact, open := n.read.Load().fitting.of(t.depth)
+	return n.overflow.Load() | loopsOf(exact, t) | loopsOf(open, t)
+}
+
+func loopsOf(tables []*interestTable, t *Topic) (loops uint64) {
 	system := t.system()
-	for _, tb := range n.read.Load().fitting[depthClass(t.depth)] {
+	for _, tb := range tables {
 		if system && tb.shape.leadingWildcard() {
 			continue
 		}
@@ -86,20 +90,16 @@ func (n *Interest) set(s shape, key uint64, loop int) {
 		slots := make([]interestSlot, tableStart)
 		tb.slots.Store(&slots)
 		n.shapes[s] = tb
-		defer n.publish() // after the key is in
+		defer n.publish(func(f *fitting[*interestTable]) { f.add(tb, s) }) // after the key is in
 	}
 	tb.set(key, 1<<loop)
 }
 
-// publish gives readers the present shapes.
-func (n *Interest) publish() {
-	next := &interestTables{}
-	tables := make([]*interestTable, 0, len(n.shapes))
-	for _, tb := range n.shapes {
-		tables = append(tables, tb)
-	}
-	rebuild(&next.fitting, tables, func(t *interestTable) shape { return t.shape })
-	n.read.Store(next)
+// publish gives readers the tables after a change of the shapes.
+func (n *Interest) publish(change func(*fitting[*interestTable])) {
+	next := *n.read.Load()
+	change(&next.fitting)
+	n.read.Store(&next)
 }
 
 // set adds a bit; mu is held.
@@ -173,7 +173,7 @@ func (n *Interest) clear(s shape, key uint64, loop int) {
 	}
 	if tb.clear(key, 1<<loop); tb.live == 0 {
 		delete(n.shapes, s)
-		n.publish()
+		n.publish(func(f *fitting[*interestTable]) { f.remove(tb, s) })
 	}
 }
 

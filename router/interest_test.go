@@ -171,7 +171,7 @@ func TestInterestForgetsShapes(t *testing.T) {
 		for i := range shapesMax {
 			x.Unsubscribe(shapeFilter(i), 1)
 		}
-		if tables := n.read.Load().fitting[13]; len(n.shapes) != 0 || len(tables) != 0 {
+		if tables, _ := n.read.Load().fitting.of(13); len(n.shapes) != 0 || len(tables) != 0 {
 			t.Fatalf("round %d: %d shapes, readers see %d", round, len(n.shapes), len(tables))
 		}
 	}

@@ -2,6 +2,7 @@ package router
 
 import (
 	"math/bits"
+	"slices"
 	"strings"
 )
 
@@ -53,33 +54,63 @@ func (s shape) key(t *Topic) uint64 {
 	return nonZero(sum)
 }
 
-// fits reports whether the shape can match topics of a depth.
-func (s shape) fits(depth int) bool {
-	if s.hash {
-		return depth >= int(s.depth)
-	}
-	return depth == int(s.depth)
-}
-
 // leadingWildcard reports whether topics that begin with '$' are not for this shape.
 func (s shape) leadingWildcard() bool { return s.literal&1 == 0 }
 
-// fitting keeps, for each depth a topic can have, the tables of the shapes that fit it, so that matching looks at no
-// others. Rebuilt when a shape comes or goes.
-type fitting[T any] [shapeLevels + 2][]T
+// fitting finds the tables of the shapes that a topic's depth fits, so that matching looks at no others: those of that
+// depth, and those that end in '#' and are not deeper. A change makes new slices and leaves the old ones as they are,
+// for readers of an earlier copy.
+type fitting[T comparable] struct {
+	exact [shapeLevels + 1][]T // without '#', by depth
+	open  []T                  // with '#', by ascending depth
+	// opens[d] is how many of open have at most d levels.
+	opens [shapeLevels + 1]uint16
+}
 
-// depthClass is the position in fitting for a topic: deeper topics than any shape share the last one.
-func depthClass(depth int) int { return min(depth, shapeLevels+1) }
+// of returns the tables for topics of a depth, in two parts. Deeper topics than any shape fit all open shapes.
+func (f *fitting[T]) of(depth int) (exact, open []T) {
+	if depth > shapeLevels {
+		return nil, f.open
+	}
+	return f.exact[depth], f.open[:f.opens[depth]]
+}
 
-func rebuild[T any](f *fitting[T], tables []T, of func(T) shape) {
-	for depth := range f {
-		f[depth] = f[depth][:0:0]
-		for _, t := range tables {
-			if of(t).fits(depth) {
-				f[depth] = append(f[depth], t)
-			}
+// add enters the table of a shape.
+func (f *fitting[T]) add(t T, s shape) {
+	if !s.hash {
+		f.exact[s.depth] = append(slices.Clip(f.exact[s.depth]), t)
+		return
+	}
+	f.open = slices.Insert(slices.Clip(f.open), int(f.opens[s.depth]), t)
+	for d := int(s.depth); d <= shapeLevels; d++ {
+		f.opens[d]++
+	}
+}
+
+// remove takes the table of a shape out.
+func (f *fitting[T]) remove(t T, s shape) {
+	if !s.hash {
+		f.exact[s.depth] = without(f.exact[s.depth], t)
+		return
+	}
+	f.open = without(f.open, t)
+	for d := int(s.depth); d <= shapeLevels; d++ {
+		f.opens[d]--
+	}
+}
+
+// without returns a copy of list that lacks t.
+func without[T comparable](list []T, t T) []T {
+	if len(list) == 1 {
+		return nil
+	}
+	out := make([]T, 0, len(list)-1)
+	for _, have := range list {
+		if have != t {
+			out = append(out, have)
 		}
 	}
+	return out
 }
 
 // levelsOf splits a filter.

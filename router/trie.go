@@ -1,5 +1,7 @@
 package router
 
+import "strings"
+
 // trie takes the filters that have no shape of their own: too deep, or one shape too many. It is slower and holds the
 // same meaning; see shapesMax.
 type trie struct {
@@ -7,9 +9,62 @@ type trie struct {
 	len  int
 }
 
+// trieNode is one level. Its children are in a list, or in an index when they are many.
 type trieNode struct {
-	children map[string]*trieNode
-	entry    *Entry
+	name        string
+	entry       *Entry
+	first, next *trieNode // first child, next sibling
+	index       map[string]*trieNode
+	count       int // of children
+}
+
+func (n *trieNode) child(name string) *trieNode {
+	if n.index != nil {
+		return n.index[name]
+	}
+	for c := n.first; c != nil; c = c.next {
+		if c.name == name {
+			return c
+		}
+	}
+	return nil
+}
+
+func (n *trieNode) addChild(name string) *trieNode {
+	c := &trieNode{name: strings.Clone(name)}
+	n.count++
+	if n.index == nil && n.count > childrenIndexed {
+		n.index = make(map[string]*trieNode)
+		for c := n.first; c != nil; c = n.first {
+			n.index[c.name], n.first, c.next = c, c.next, nil
+		}
+	}
+	if n.index != nil {
+		n.index[c.name] = c
+		return c
+	}
+	c.next, n.first = n.first, c
+	return c
+}
+
+func (n *trieNode) removeChild(c *trieNode) {
+	n.count--
+	if n.index == nil {
+		at := &n.first
+		for *at != c {
+			at = &(*at).next
+		}
+		*at = c.next
+		return
+	}
+	delete(n.index, c.name)
+	if n.count > childrenIndexed/2 {
+		return
+	}
+	for _, c := range n.index {
+		c.next, n.first = n.first, c
+	}
+	n.index = nil
 }
 
 func (t *trie) find(filter string) *Entry {
@@ -17,7 +72,7 @@ func (t *trie) find(filter string) *Entry {
 	for more := true; more && n != nil; {
 		var level string
 		level, filter, more = cutLevel(filter)
-		n = n.children[level]
+		n = n.child(level)
 	}
 	if n == nil {
 		return nil
@@ -28,13 +83,9 @@ func (t *trie) find(filter string) *Entry {
 func (t *trie) insert(e *Entry) {
 	n := &t.root
 	for _, level := range levelsOf(e.Filter) {
-		child := n.children[level]
+		child := n.child(level)
 		if child == nil {
-			if n.children == nil {
-				n.children = make(map[string]*trieNode)
-			}
-			child = &trieNode{}
-			n.children[level] = child
+			child = n.addChild(level)
 		}
 		n = child
 	}
@@ -48,12 +99,12 @@ func (t *trie) remove(filter string) {
 	n := &t.root
 	for _, level := range levels {
 		path = append(path, n)
-		n = n.children[level]
+		n = n.child(level)
 	}
 	n.entry = nil
 	t.len--
-	for i := len(levels) - 1; i >= 0 && n.entry == nil && len(n.children) == 0; i-- {
-		delete(path[i].children, levels[i])
+	for i := len(levels) - 1; i >= 0 && n.entry == nil && n.count == 0; i-- {
+		path[i].removeChild(n)
 		n = path[i]
 	}
 }
@@ -65,7 +116,7 @@ func (t *trie) match(topic string, dst []*Entry) []*Entry {
 }
 
 func (n *trieNode) match(rest string, more, system bool, dst []*Entry) []*Entry {
-	if hash := n.children["#"]; hash != nil && hash.entry != nil && !system {
+	if hash := n.child("#"); hash != nil && hash.entry != nil && !system {
 		dst = append(dst, hash.entry)
 	}
 	if !more {
@@ -76,11 +127,11 @@ func (n *trieNode) match(rest string, more, system bool, dst []*Entry) []*Entry 
 	}
 	level, rest, more := cutLevel(rest)
 	if level != "+" && level != "#" {
-		if child := n.children[level]; child != nil {
+		if child := n.child(level); child != nil {
 			dst = child.match(rest, more, false, dst)
 		}
 	}
-	if plus := n.children["+"]; plus != nil && !system {
+	if plus := n.child("+"); plus != nil && !system {
 		dst = plus.match(rest, more, false, dst)
 	}
 	return dst

@@ -34,8 +34,8 @@ func TestShapesAreBounded(t *testing.T) {
 	for i := range shapesMax + more {
 		x.Subscribe(shapeFilter(i), Subscriber{Key: 1})
 	}
-	if len(x.tables) != shapesMax || x.deep.len != more {
-		t.Fatalf("%d shapes and %d filters in the trie, want %d and %d", len(x.tables), x.deep.len, shapesMax, more)
+	if len(x.shapes) != shapesMax || x.deep.len != more {
+		t.Fatalf("%d shapes and %d filters in the trie, want %d and %d", len(x.shapes), x.deep.len, shapesMax, more)
 	}
 	var topic Topic
 	for i := range shapesMax + more {
@@ -152,8 +152,8 @@ func TestIndexWithTrieUnderRandomChurnIsExact(t *testing.T) {
 		if step%8 == 0 {
 			m.check(t, x, randomTopic(r, 11))
 		}
-		if step == 1499 && (x.deep.len == 0 || len(x.tables) != shapesMax) {
-			t.Fatalf("the trie has %d filters beside %d shapes", x.deep.len, len(x.tables))
+		if step == 1499 && (x.deep.len == 0 || len(x.shapes) != shapesMax) {
+			t.Fatalf("the trie has %d filters beside %d shapes", x.deep.len, len(x.shapes))
 		}
 	}
 	for filter := range m {
