@@ -41,6 +41,8 @@ type Config struct {
 	MaxQueuedBytes    int64
 	// MaxOutputBytes is how much unsent output a client may have before QoS 0 messages to it are dropped.
 	MaxOutputBytes int
+	// MaxCrossingBytes is how much may wait from one loop to another before publishers are not read from.
+	MaxCrossingBytes int64
 	// SlowConsumer says what happens to a message for a full queue.
 	SlowConsumer Policy
 
@@ -115,6 +117,7 @@ func Default() *Config {
 		MaxInflightMessages:     20,
 		MaxQueuedMessages:       1000,
 		MaxOutputBytes:          2 << 20,
+		MaxCrossingBytes:        8 << 20,
 		MaxPacketSize:           2_000_000,
 		MaxKeepAlive:            65535,
 		GlobalMaxClients:        -1,

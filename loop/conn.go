@@ -38,6 +38,7 @@ const (
 	flagUnread                        // there may be bytes to read without a new edge
 	flagRefeed                        // kept holds bytes the handler has not seen since Resume
 	flagHungUp                        // read until the end
+	flagGone                          // the peer is not there any more
 	flagDrain                         // call Drained when the output is empty
 	flagClosing                       // Data is not called any more; in the loop's closing list
 	flagMoving                        // Handover was called
@@ -67,8 +68,14 @@ func (c *Conn) PeerGone() bool { return c.loop.sys.PeerGone(c.fd) }
 
 func (c *Conn) token() uint64 { return uint64(c.gen&0x7fffffff)<<32 | uint64(c.index) }
 
-// Pause stops reading; what has been read and not used is kept.
-func (c *Conn) Pause() { c.flags |= flagPaused }
+// Pause stops reading; what has been read and not used is kept. A peer that closes its side is not noticed until
+// Resume, because what it sent before is still to be read; one that is gone altogether ends the connection.
+func (c *Conn) Pause() {
+	c.flags |= flagPaused
+	if c.flags&(flagGone|flagClosing) == flagGone {
+		c.end(&ending{err: syscall.ECONNRESET})
+	}
+}
 
 // Resume reads on, beginning with what was kept.
 func (c *Conn) Resume() {

@@ -13,6 +13,8 @@ type Handler interface {
 	Opened(c *Conn)
 	// Adopted: a connection that another loop handed over arrived; its unread bytes follow through Data at once.
 	Adopted(c *Conn, state any)
+	// Lost: a connection that was handed over here could not be taken and has been closed.
+	Lost(l *Listener)
 	// Data brings bytes, borrowed until it returns unless owned: then they are exactly the packet that need announced
 	// and the handler may keep the array. used bytes are consumed, the rest comes again with what follows. need is the
 	// size of the packet that the rest begins, when known, else 0.
@@ -249,6 +251,13 @@ func (l *Loop) connEvent(e Event) {
 	}
 	if e.Ready&HungUp != 0 {
 		c.flags |= flagHungUp
+	}
+	if e.Ready&Gone != 0 {
+		c.flags |= flagGone
+		if c.flags&flagPaused != 0 {
+			c.end(&ending{err: syscall.ECONNRESET})
+			return
+		}
 	}
 	if e.Ready&(Readable|HungUp) != 0 {
 		c.flags |= flagUnread
@@ -574,6 +583,7 @@ func (l *Loop) move(c *Conn, rest []byte) {
 func (l *Loop) adopt(h *handover) {
 	c := l.open1(h.fd, h.listener, h.remote)
 	if c == nil {
+		l.handler.Lost(h.listener)
 		return
 	}
 	if h.hungUp {

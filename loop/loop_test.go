@@ -17,6 +17,7 @@ const sizeOfTimer = unsafe.Sizeof(Timer{})
 
 // handler is a Handler made of functions; what is nil does nothing. Data echoes by default.
 type handler struct {
+	lost    int
 	opened  func(*Conn)
 	adopted func(*Conn, any)
 	data    func(*Conn, []byte, bool) (int, int)
@@ -31,6 +32,8 @@ func (h *handler) Opened(c *Conn) {
 		h.opened(c)
 	}
 }
+
+func (h *handler) Lost(*Listener) { h.lost++ }
 
 func (h *handler) Adopted(c *Conn, state any) {
 	if h.adopted != nil {

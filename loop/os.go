@@ -46,6 +46,7 @@ const (
 	Readable Ready = 1 << iota
 	Writable
 	HungUp // the peer closed, or the socket has an error: read until it says so
+	Gone   // with HungUp: nothing can be sent to the peer either
 )
 
 // wakeToken is reported by Poll for Wake; it belongs to no connection.

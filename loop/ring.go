@@ -21,7 +21,8 @@ type ring struct {
 	// Producer.
 	tail     atomic.Uint64
 	headSeen uint64
-	spill    []Mail // what did not fit, oldest first; the producer's own
+	spill    []Mail // what did not fit, oldest first, from spillAt on; the producer's own
+	spillAt  int
 	_        cacheLine
 	// Consumer.
 	head     atomic.Uint64
@@ -77,18 +78,25 @@ func (r *ring) send(m Mail) bool {
 
 // respill moves what now fits from the spill into the ring.
 func (r *ring) respill() {
-	n := 0
+	n := r.spillAt
 	for n < len(r.spill) && r.push(r.spill[n]) {
+		r.spill[n] = Mail{}
 		n++
 	}
-	if n == 0 {
+	moved := n - r.spillAt
+	if moved == 0 {
 		return
 	}
-	left := copy(r.spill, r.spill[n:])
-	clear(r.spill[left:])
-	r.spill = r.spill[:left]
-	if left == 0 && cap(r.spill) > ringSlots {
-		r.spill = nil
+	switch r.spillAt = n; {
+	case n == len(r.spill):
+		r.spill, r.spillAt = r.spill[:0], 0
+		if cap(r.spill) > ringSlots {
+			r.spill = nil
+		}
+	case 2*n > len(r.spill):
+		left := copy(r.spill, r.spill[n:])
+		clear(r.spill[left:])
+		r.spill, r.spillAt = r.spill[:left], 0
 	}
-	r.spilled.Add(int64(-n))
+	r.spilled.Add(int64(-moved))
 }

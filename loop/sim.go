@@ -273,6 +273,9 @@ func (s *SimSocket) state() (r Ready) {
 	if s.eof || s.reset {
 		r |= HungUp
 	}
+	if s.reset {
+		r |= Gone
+	}
 	return r
 }
 

@@ -127,6 +127,9 @@ func ready(e uint32) (r Ready) {
 	if e&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
 		r |= HungUp
 	}
+	if e&(unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+		r |= Gone
+	}
 	return r
 }
 

@@ -18,6 +18,7 @@ type retainedNode[V any] struct {
 	children      map[string]*retainedNode[V]
 	value         V
 	set           bool
+	gone          bool // taken out of the tree
 	depth         int32
 	childrenCount int32
 }
@@ -131,16 +132,21 @@ func (r *Retained[V]) Delete(topic string) (old V, ok bool) {
 	var zero V
 	n.value, n.set = zero, false
 	r.len--
-	for n.parent != nil && !n.set && n.first == nil {
-		for _, c := range r.cursors {
-			if c.next == n {
-				c.next = c.after(n)
-			}
-		}
-		parent := n.parent
-		parent.removeChild(n)
-		n = parent
+	if n.set || n.first != nil {
+		return old, true
 	}
+	n.gone = true
+	top := n // of the nodes that go: each of the others has one child, the one below
+	for p := top.parent; p.parent != nil && !p.set && p.childrenCount == 1; p = p.parent {
+		p.gone = true
+		top = p
+	}
+	for _, c := range r.cursors {
+		if c.next != nil && c.next.gone {
+			c.next = c.after(top)
+		}
+	}
+	top.parent.removeChild(top)
 	return old, true
 }
 

@@ -520,3 +520,162 @@ func TestThrottleDoesNotLock(t *testing.T) {
 		}
 	}
 }
+
+// TestThrottleEndsWithStoredConsumer holds that publishers do not wait for a consumer that went offline with a session.
+func TestThrottleEndsWithStoredConsumer(t *testing.T) {
+	w := newWorld(t, 2, window1(config.Throttle))
+	sub := w.join(w.onLoop(0, "s"), func(c *codec.Connect) { c.HasSessionExpiry, c.SessionExpiry = true, 1000 })
+	sub.subscribe(1, "a")
+	pub := w.join(w.onLoop(1, "p"), nil)
+	for i := range 20 {
+		pub.publish(1, "a", fmt.Sprint(i), false)
+		w.settle()
+	}
+	if pub.sock.Untaken() == 0 {
+		t.Fatal("the publisher is not held")
+	}
+	sub.sock.Close()
+	if pub.take(); pub.sock.Untaken() != 0 {
+		t.Error("still held")
+	}
+}
+
+// TestThrottledSessionStaysHeld holds that reconnecting does not free a held publisher's session, and that new sessions
+// of one place in the slab do not pile up at the consumer.
+func TestThrottledSessionStaysHeld(t *testing.T) {
+	w := newWorld(t, 2, window1(config.Throttle))
+	sub, _ := slowPair(w, 0)
+	pub := w.join("again", func(c *codec.Connect) { c.HasSessionExpiry, c.SessionExpiry = true, 1000 })
+	for i := range 20 {
+		pub.publish(1, "a", fmt.Sprint(i), false)
+		w.settle()
+	}
+	pub.sock.Close()
+	pub = w.join("again", func(c *codec.Connect) { c.HasSessionExpiry, c.SessionExpiry, c.CleanStart = true, 1000, false })
+	pub.publish(1, "a", "held", false)
+	if w.settle(); pub.sock.Untaken() == 0 {
+		t.Error("a new connection of a held session is read from")
+	}
+	for range 50 {
+		p := w.join("clean", nil)
+		p.publish(1, "a", "x", false)
+		w.settle()
+		p.sock.Close()
+		w.settle()
+	}
+	if n := len(w.broker.shards[0].clientOf(t, sub.id).session.throttling.held); n > 3 {
+		t.Errorf("%d publishers are listed as held", n)
+	}
+	for range 20 {
+		sub.drain()
+	}
+	if w.settle(); pub.sock.Untaken() != 0 {
+		t.Error("still held when the queue is empty")
+	}
+}
+
+// TestHeldPublisherThatIsGoneIsClosed holds that a reset ends a connection that is not read from.
+func TestHeldPublisherThatIsGoneIsClosed(t *testing.T) {
+	w := newWorld(t, 1, window1(config.Throttle))
+	_, pub := slowPair(w, 0)
+	for i := range 20 {
+		pub.publish(1, "a", fmt.Sprint(i), false)
+		w.settle()
+	}
+	if pub.sock.Untaken() == 0 {
+		t.Fatal("the publisher is not held")
+	}
+	pub.sock.Reset()
+	if w.settle(); w.broker.connections.Load() != 1 {
+		t.Errorf("%d connections", w.broker.connections.Load())
+	}
+}
+
+// TestQueueFullDropOldestOffline holds that what was in flight stays and the newest of the rest are kept, however many
+// are dropped meanwhile.
+func TestQueueFullDropOldestOffline(t *testing.T) {
+	for _, messages := range []int{10, 1000} {
+		w := newWorld(t, 1, window1(config.DropOldest))
+		stored := func(c *codec.Connect) { c.HasSessionExpiry, c.SessionExpiry, c.CleanStart = true, 1000, false }
+		sub := w.join("s", stored)
+		sub.subscribe(1, "a")
+		pub := w.join("p", nil)
+		pub.publish(1, "a", "1", false)
+		w.settle()
+		sub.sock.Close()
+		w.settle()
+		for i := 2; i <= messages; i++ {
+			pub.publish(1, "a", fmt.Sprint(i), false)
+			w.settle()
+			pub.take()
+		}
+		if ring := len(w.broker.shards[0].sessions.at(w.broker.shards[0].byID["s"]).out.ring); ring > 256 {
+			t.Errorf("a ring of %d for 4 messages", ring)
+		}
+		sub = w.join("s", stored)
+		want := fmt.Sprintf("1 %d %d %d", messages-2, messages-1, messages)
+		if got := strings.Join(sub.drain(), " "); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		pub.publish(1, "a", "after", false)
+		if got := sub.drain(); len(got) != 1 || got[0] != "after" {
+			t.Errorf("afterwards %q", got)
+		}
+	}
+}
+
+// TestByteCountsReturnToZero holds that what is queued and in flight is counted as it is given back, also for packets
+// large enough to be kept as they came.
+func TestByteCountsReturnToZero(t *testing.T) {
+	w := newWorld(t, 1, func(c *config.Config, _ *config.Listener) { c.MaxInflightMessages = 3 })
+	sub, pub := slowPair(w, 0)
+	pub.sock.SetWindow(1 << 22)
+	sub.sock.SetWindow(1 << 22)
+	for range 50 {
+		pub.publish(1, "a", strings.Repeat("x", 100_000), false)
+		w.settle()
+	}
+	if n := len(sub.drain()); n != 50 {
+		t.Fatalf("%d came", n)
+	}
+	if o := w.broker.shards[0].clientOf(t, sub.id).session.out; o.queuedBytes != 0 || o.inflightBytes != 0 || o.holes != 0 || o.resend != 0 {
+		t.Errorf("an empty queue counts %+v", o)
+	}
+}
+
+// TestInboundByteLimit holds the bound of QoS 2 messages that wait for PUBREL, in bytes.
+func TestInboundByteLimit(t *testing.T) {
+	w := newWorld(t, 1, func(c *config.Config, _ *config.Listener) { c.MaxInflightBytes, c.MaxQueuedBytes = 20_000, 30_000 })
+	p := w.join("p", nil)
+	for range 60 {
+		p.publish(2, "a", strings.Repeat("x", 999), false)
+	}
+	got := p.take()
+	if last := got[len(got)-1]; len(got) != 51 || last.Type != codec.TypeDisconnect || last.Code != codec.ReceiveMaximumExceeded {
+		t.Errorf("%d packets, the last %+v", len(got), last)
+	}
+}
+
+// TestManyInbound holds that many QoS 2 messages may be open at once and end in any order.
+func TestManyInbound(t *testing.T) {
+	w := newWorld(t, 2, nil)
+	sub := w.join(w.onLoop(0, "s"), nil)
+	sub.subscribe(0, "a")
+	p := w.join(w.onLoop(1, "p"), nil)
+	for i := range 500 {
+		p.publish(2, "a", fmt.Sprint(i), false)
+	}
+	w.settle()
+	want := ""
+	for i := range 500 {
+		n := (i * 7) % 500
+		p.ack(codec.TypePubrel, uint16(n+1))
+		want += fmt.Sprint(n, " ")
+	}
+	if got := strings.Join(payloads(sub.take()), " ") + " "; got != want {
+		t.Errorf("got %.60q, want %.60q", got, want)
+	}
+	if in := w.broker.shards[1].clientOf(t, p.id).session.in; len(in.held)+len(in.index) != 0 || in.bytes != 0 {
+		t.Errorf("left: %+v", in)
+	}
+}

@@ -119,13 +119,16 @@ func (b *Broker) releaseConnection(l *Listener) {
 	b.connections.Add(-1)
 }
 
-// admitRetained reports whether one more retained topic of size bytes fits. Partitions ask at the same time, so the
-// bound may be passed by one message for each loop.
-func (b *Broker) admitRetained(size int64) bool {
-	if n := b.cfg.MaxRetainedMessages; n > 0 && b.retainedCount.Load() >= int64(n) {
+// admitRetained reports whether a retained message fits in place of old, which may be nil. Partitions ask at the same
+// time, so the bound may be passed by one message for each loop.
+func (b *Broker) admitRetained(old, m *Message) bool {
+	more := m.size()
+	if old != nil {
+		more -= old.size()
+	} else if n := b.cfg.MaxRetainedMessages; n > 0 && b.retainedCount.Load() >= int64(n) {
 		return false
 	}
-	return b.cfg.MaxRetainedBytes == 0 || b.retainedBytes.Load()+size <= b.cfg.MaxRetainedBytes
+	return b.cfg.MaxRetainedBytes == 0 || more <= 0 || b.retainedBytes.Load()+more <= b.cfg.MaxRetainedBytes
 }
 
 // call runs f on every loop's thread and waits for all. It must not be called from a loop.
@@ -178,8 +181,7 @@ func (b *Broker) Stop() error {
 	}
 	deadline := time.Now().Add(b.cfg.ShutdownTimeout)
 	err := b.call((*Shard).stopAccepting)
-	// The mails of the first call are in the rings before the second call is handled.
-	err = errors.Join(err, b.call(func(s *Shard) { s.loop.DrainRings() }))
+	err = errors.Join(err, b.settle(deadline))
 	idle := make(chan struct{}, b.loops)
 	err = errors.Join(err, b.call(func(s *Shard) { s.closeAll(deadline, idle) }))
 	if err == nil {
@@ -187,6 +189,28 @@ func (b *Broker) Stop() error {
 	}
 	b.group.Stop()
 	return err
+}
+
+// settleHops is how many loops a message may pass one after the other: the publisher's, a group's home, a member's, and
+// back to the home and to another member.
+const settleHops = 5
+
+// settle waits until the messages of this moment have passed between the loops, at most until deadline.
+func (b *Broker) settle(deadline time.Time) error {
+	for hops := 0; hops < settleHops && time.Now().Before(deadline); hops++ {
+		var behind atomic.Bool
+		if err := b.call(func(s *Shard) {
+			if !s.loop.DrainRings() {
+				behind.Store(true)
+			}
+		}); err != nil {
+			return err
+		}
+		if behind.Load() {
+			hops = -1
+		}
+	}
+	return nil
 }
 
 // second2 is how much longer than the drain deadline Stop waits for the loops to report.

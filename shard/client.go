@@ -47,7 +47,6 @@ type client struct {
 	key        uint32
 	serial     uint32 // tells the connection from earlier ones in this record
 	maxPacket  uint32 // largest packet the client takes; 0: any
-	throttled  int32  // how many full queues hold this publisher back
 	choked     int    // its unsent bytes when last looked at, while it is not read on because of them; else 0
 	keepAlive  uint16 // seconds; 0: none
 	receiveMax uint16
@@ -56,6 +55,7 @@ type client struct {
 	state      clientState
 	doomed     codec.ReasonCode // set by the slow-consumer policy; carried out at the end of the turn
 	warnedMax  bool             // the receive-maximum warning was written
+	crowded    bool             // not read from because another loop has too much to do
 	bridge     bool             // protocol level had the bridge bit
 }
 
@@ -106,6 +106,12 @@ func (s *Shard) Adopted(conn *loop.Conn, _ any) {
 	}
 }
 
+// Lost implements loop.Handler.
+func (s *Shard) Lost(listener *loop.Listener) {
+	l, _ := listener.Tag.(*Listener)
+	s.broker.releaseConnection(l)
+}
+
 // newClient takes a record for conn and starts the time limit for its CONNECT.
 func (s *Shard) newClient(conn *loop.Conn, l *Listener) *client {
 	key, c := s.clients.take()
@@ -145,7 +151,7 @@ func (s *Shard) freeClient(c *client) {
 func (s *Shard) Data(conn *loop.Conn, b []byte, owned bool) (used, need int) {
 	c := s.clients.at(conn.Tag)
 	c.lastSeen = s.loop.Now()
-	for c.state != closing && c.throttled == 0 && !s.choke(c) {
+	for c.state != closing && !c.isHeld() && !s.choke(c) {
 		h, n, err := codec.DecodeHeader(b[used:])
 		if err != nil {
 			s.failHeader(c, err)
@@ -194,13 +200,11 @@ func (s *Shard) choke(c *client) bool {
 	if unsent < 2*s.cfg.MaxOutputBytes || unsent == 0 {
 		return false
 	}
-	if c.choked == 0 {
-		s.count.Choked++
-		s.logf(LogNotice, "Client %s does not read its answers: nothing more is read from it until it does.", c.session.id)
-		c.conn.Pause()
-		c.conn.WantDrain()
-	}
 	c.choked = unsent
+	s.count.Choked++
+	s.logf(LogNotice, "Client %s does not read its answers: nothing more is read from it until it does.", c.session.id)
+	c.conn.Pause()
+	c.conn.WantDrain()
 	return true
 }
 
@@ -210,10 +214,7 @@ func (s *Shard) unchoke(c *client) {
 		return
 	}
 	c.choked = 0
-	c.lastSeen = s.loop.Now()
-	if c.throttled == 0 {
-		c.conn.Resume()
-	}
+	s.readOn(c)
 }
 
 // sendHome hands the connection to the loop where its client identifier lives; the CONNECT is read again there.
@@ -384,7 +385,7 @@ func (s *Shard) clientDue(c *client) {
 		s.close(c, cause{text: "no CONNECT in time"}, false)
 	case connected:
 		due := c.lastSeen + int64(c.keepAlive)*second*3/2
-		if c.throttled > 0 {
+		if c.session.throttled > 0 || c.crowded {
 			due = s.loop.Now() + int64(c.keepAlive)*second*3/2 // we do not read from it
 		}
 		if unsent := c.conn.Unsent(); unsent < c.choked {

@@ -141,10 +141,11 @@ func (s *Shard) checkConnect(c *client, p *codec.Connect) (r refusal, ok bool) {
 		p.Version != codec.V5 {
 		return refusedKeepAlive, false
 	}
-	if limit := s.cfg.GlobalMaxClients; limit > 0 && s.broker.clients.Load() >= int64(limit) {
+	_, have := s.byID[p.ClientID]
+	if limit := s.cfg.GlobalMaxClients; !have && limit > 0 && s.broker.sessions.Load() >= int64(limit) {
 		return refusedBusy, false
 	}
-	if _, have := s.byID[p.ClientID]; !have && s.cfg.MaxSessions > 0 && s.broker.sessions.Load() >= int64(s.cfg.MaxSessions) {
+	if !have && s.cfg.MaxSessions > 0 && s.broker.sessions.Load() >= int64(s.cfg.MaxSessions) {
 		return refusedQuota, false
 	}
 	return refusal{}, true
@@ -194,6 +195,9 @@ func (s *Shard) accept(c *client, p *codec.Connect, assigned bool) {
 	}
 	c.conn.Append(ack.Append(s.scratch[:0], p.Version))
 	s.logConnected(c, p)
+	if ss.throttled > 0 {
+		c.conn.Pause()
+	}
 	s.setOnline(ss, true)
 	s.pump(ss)
 	s.replayMore(ss)
@@ -279,7 +283,6 @@ func (s *Shard) takeOver(ss *session, old *client, sessionEnds bool) {
 	s.count.TakeOvers++
 	why := cause{text: "already connected, closing old connection.", code: codec.SessionTakenOver}
 	s.logLeft(old, ss, why)
-	s.unthrottle(old)
 	if old.will != nil {
 		if sessionEnds {
 			s.willsDue = append(s.willsDue, old.will)

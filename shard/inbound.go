@@ -8,10 +8,12 @@ import (
 )
 
 // inbound is the QoS 2 messages a session received and whose PUBREL has not come [MQTT-4.3.3-2]. They belong to the
-// session and survive reconnects. Loop thread only. Bounded by `max_inflight_messages` + `max_queued_messages`, then
-// the client is disconnected with 0x93.
+// session and survive reconnects. Loop thread only. Bounded by `max_inflight_messages` + `max_queued_messages` and, when
+// both are set, by `max_inflight_bytes` + `max_queued_bytes`; then the client is disconnected with 0x93.
 type inbound struct {
-	held []heldMessage // in the order received
+	held  []heldMessage
+	index map[uint16]int // positions in held by packet identifier, above inboundIndexed
+	bytes int64
 }
 
 type heldMessage struct {
@@ -19,9 +21,18 @@ type heldMessage struct {
 	id  uint16
 }
 
+// inboundIndexed is the number of held messages from which they are indexed.
+const inboundIndexed = 32
+
 // find returns the position of packet identifier id, -1 when none is held.
 func (in *inbound) find(id uint16) int {
 	if in == nil {
+		return -1
+	}
+	if in.index != nil {
+		if i, ok := in.index[id]; ok {
+			return i
+		}
 		return -1
 	}
 	for i := range in.held {
@@ -32,12 +43,37 @@ func (in *inbound) find(id uint16) int {
 	return -1
 }
 
+// add keeps a message, whose reference it takes over, under an identifier that is not in use.
+func (in *inbound) add(m *Message, id uint16) {
+	in.held = append(in.held, heldMessage{msg: m, id: id})
+	in.bytes += m.size()
+	switch {
+	case in.index != nil:
+		in.index[id] = len(in.held) - 1
+	case len(in.held) > inboundIndexed:
+		in.index = make(map[uint16]int)
+		for i := range in.held {
+			in.index[in.held[i].id] = i
+		}
+	}
+}
+
 // take removes position i and returns its message with the reference.
 func (in *inbound) take(i int) *Message {
-	m := in.held[i].msg
-	copy(in.held[i:], in.held[i+1:])
-	in.held[len(in.held)-1] = heldMessage{}
-	in.held = in.held[:len(in.held)-1]
+	m, last := in.held[i].msg, len(in.held)-1
+	in.bytes -= m.size()
+	if in.index != nil {
+		delete(in.index, in.held[i].id)
+		if i != last {
+			in.index[in.held[last].id] = i
+		}
+	}
+	in.held[i] = in.held[last]
+	in.held[last] = heldMessage{}
+	in.held = in.held[:last]
+	if last == 0 && in.index != nil {
+		in.held, in.index = nil, nil
+	}
 	return m
 }
 
@@ -49,15 +85,17 @@ func (in *inbound) release() {
 	for i := range in.held {
 		in.held[i].msg.Release()
 	}
-	in.held = nil
+	*in = inbound{}
 }
 
-// inboundHard is the number of held QoS 2 messages at which a client is disconnected.
-func (s *Shard) inboundHard() int {
-	if s.cfg.MaxInflightMessages == 0 || s.cfg.MaxQueuedMessages == 0 {
-		return packetIDs
+// inboundFull reports whether a session holds as many QoS 2 messages as it may with one more of size bytes.
+func (s *Shard) inboundFull(in *inbound, size int64) bool {
+	limit := packetIDs
+	if s.cfg.MaxInflightMessages > 0 && s.cfg.MaxQueuedMessages > 0 {
+		limit = s.cfg.MaxInflightMessages + s.cfg.MaxQueuedMessages
 	}
-	return s.cfg.MaxInflightMessages + s.cfg.MaxQueuedMessages
+	a, b := s.cfg.MaxInflightBytes, s.cfg.MaxQueuedBytes
+	return len(in.held) >= limit || (a > 0 && b > 0 && len(in.held) > 0 && in.bytes+size > a+b)
 }
 
 // publish handles PUBLISH from a client.
@@ -109,6 +147,7 @@ func (s *Shard) publish(c *client, h codec.Header, packet, body []byte) error {
 	}
 	matched := s.publishRouted(p)
 	p.reset()
+	s.holdCrowded(c)
 	if in.QoS == 1 {
 		code := codec.Success
 		if !matched {
@@ -184,13 +223,13 @@ func (s *Shard) holdQoS2(c *client, p *publication, in *codec.Publish) error {
 		s.count.ReusedIDs++
 		ss.in.take(i).Release()
 	}
-	if len(ss.in.held) >= s.inboundHard() {
+	if s.inboundFull(ss.in, p.size()) {
 		return errReceiveMaximum
 	}
 	s.warnReceiveMaximum(c, len(ss.in.held)+1)
 	m := p.message(&s.broker.messages).Retain()
 	p.reset()
-	ss.in.held = append(ss.in.held, heldMessage{msg: m, id: in.PacketID})
+	ss.in.add(m, in.PacketID)
 	s.sendAck(c, codec.TypePubrec, in.PacketID, codec.Success)
 	return nil
 }
@@ -227,6 +266,7 @@ func (s *Shard) pubrel(c *client, a *codec.Ack) error {
 	m.Release()
 	s.publishRouted(p)
 	p.reset()
+	s.holdCrowded(c)
 	s.sendAck(c, codec.TypePubcomp, a.PacketID, codec.Success)
 	return nil
 }

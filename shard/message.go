@@ -102,8 +102,8 @@ func (m *Message) Props() []byte { return m.buf[m.propsOff:m.payloadOff] }
 // Payload returns the payload; it aliases the message.
 func (m *Message) Payload() []byte { return m.buf[m.payloadOff:] }
 
-// size is what the message counts against byte limits: its whole body.
-func (m *Message) size() int64 { return int64(len(m.buf)) }
+// size is what the message counts against byte limits: its topic, properties and payload.
+func (m *Message) size() int64 { return int64(m.topicLen) + int64(len(m.buf)) - int64(m.propsOff) }
 
 // Retain adds a reference.
 func (m *Message) Retain() *Message {

@@ -52,6 +52,9 @@ type outbound struct {
 	// next is the offset from head of the first delivery that was not yet given to the present connection.
 	next int
 
+	// Of the deliveries from next on, how many were sent on an earlier connection, and how many are done.
+	resend, holes int
+
 	inflight      int
 	inflightBytes int64
 	queuedBytes   int64
@@ -59,8 +62,17 @@ type outbound struct {
 
 func (o *outbound) at(i int) *delivery { return &o.ring[(o.head+i)&(len(o.ring)-1)] }
 
-// waiting is how many deliveries have not been given to the present connection.
-func (o *outbound) waiting() int { return o.n - o.next }
+// waiting is how many deliveries were not given to any connection.
+func (o *outbound) waiting() int { return o.n - o.next - o.resend - o.holes }
+
+// size is what the delivery counts against byte limits.
+func (d *delivery) size() int64 {
+	n := d.msg.size()
+	if d.ids != nil {
+		n += 4 * int64(len(*d.ids))
+	}
+	return n
+}
 
 // find returns the delivery with packet identifier id, nil when it has none.
 func (o *outbound) find(id uint16) *delivery {
@@ -111,6 +123,8 @@ func (o *outbound) trim() {
 		o.n--
 		if o.next > 0 {
 			o.next--
+		} else {
+			o.holes--
 		}
 	}
 	if o.n == 0 && len(o.ring) > ringKept {
@@ -128,10 +142,45 @@ func (o *outbound) rewind() {
 		switch d.state {
 		case awaitPuback, awaitPubrec:
 			d.again = true
-			o.queuedBytes += d.msg.size()
+			o.resend++
+			o.queuedBytes += d.size()
+		case awaitPubcomp:
+			o.resend++
+		case done:
+			o.holes++
 		}
 	}
 	o.next, o.inflight, o.inflightBytes = 0, 0, 0
+}
+
+// closeHoles takes the done deliveries among those that were never sent out of the ring; what is behind them moves up
+// and is numbered anew. It returns the last packet identifier in use.
+func (o *outbound) closeHoles(last uint16) uint16 {
+	to := o.next
+	for i := o.next; i < o.n; i++ {
+		if d := o.at(i); d.state != queued && d.state != done {
+			to = i + 1
+		}
+	}
+	for i := to; i < o.n; i++ {
+		d := *o.at(i)
+		if d.state == done {
+			continue
+		}
+		d.id = o.at(to).id
+		*o.at(to) = d
+		to++
+	}
+	o.holes -= o.n - to
+	for o.n > to {
+		last = o.at(o.n-1).id - 1
+		if last == 0 {
+			last = packetIDs
+		}
+		o.n--
+		*o.at(o.n) = delivery{}
+	}
+	return last
 }
 
 // window is how many QoS 1 and 2 deliveries c may have unfinished at once [MQTT-3.3.4-9].
@@ -171,14 +220,19 @@ func (s *Shard) sendDelivery(ss *session, c *client, d *delivery) {
 	o := ss.out
 	switch d.state {
 	case done:
+		o.holes--
 		return
 	case awaitPubcomp:
+		o.resend--
 		o.inflight++
 		s.sendAck(c, codec.TypePubrel, d.id, codec.Success)
 		return
 	}
-	size := d.msg.size()
+	size := d.size()
 	o.queuedBytes -= size
+	if d.again {
+		o.resend--
+	}
 	if d.msg.expiry != 0 && d.msg.expiry <= s.loop.Now() && !d.again {
 		s.count.Expired++
 		s.finish(o, d)
@@ -217,7 +271,7 @@ func (s *Shard) settle(ss *session, d *delivery) {
 	o := ss.out
 	o.inflight--
 	if d.msg != nil {
-		o.inflightBytes -= d.msg.size()
+		o.inflightBytes -= d.size()
 	}
 	s.finish(o, d)
 	o.trim()
@@ -236,7 +290,10 @@ func (s *Shard) enqueue(ss *session, p *publication, g outgoing, share *router.S
 		ss.out = o
 	}
 	c := ss.client
-	size := int64(len(p.name) + len(p.props) + len(p.payload))
+	size := p.size()
+	if g.ids != nil {
+		size += 4 * int64(len(*g.ids))
+	}
 	direct := c != nil && o.next == o.n && o.inflight < s.window(c) &&
 		(s.cfg.MaxInflightBytes == 0 || o.inflight == 0 || o.inflightBytes+size <= s.cfg.MaxInflightBytes) &&
 		(c.conn == nil || c.conn.Unsent() < s.cfg.MaxOutputBytes)
@@ -318,7 +375,7 @@ func (s *Shard) pubrec(c *client, a *codec.Ack) error {
 		return nil
 	}
 	d.state = awaitPubcomp
-	c.session.out.inflightBytes -= d.msg.size()
+	c.session.out.inflightBytes -= d.size()
 	d.msg.Release()
 	d.msg = nil
 	s.sendAck(c, codec.TypePubrel, a.PacketID, codec.Success)

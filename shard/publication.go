@@ -62,6 +62,9 @@ func (p *publication) load(m *Message, now int64) {
 	p.expirySeconds = secondsLeft(m.expiry, now)
 }
 
+// size is what the publication counts against byte limits, as its message would.
+func (p *publication) size() int64 { return int64(len(p.name) + len(p.props) + len(p.payload)) }
+
 // message returns the counted form of the publication; the caller retains it to keep it.
 func (p *publication) message(pools *messagePools) *Message {
 	if p.msg != nil {

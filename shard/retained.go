@@ -20,7 +20,8 @@ import (
 // subscriber's output has room. So `#` over a million topics stalls nobody and buffers little.
 
 const (
-	// fetchMax is how many messages one look-up brings; fetchSteps how many topics it visits at most.
+	// fetchMax is how many messages one look-up brings, replayOutput from how many bytes on it brings no more, and
+	// fetchSteps how many topics it visits at most.
 	fetchMax   = 64
 	fetchSteps = 1024
 	// replayOutput is the number of unsent bytes, and replayQueue that of waiting deliveries, from which a replay
@@ -59,7 +60,8 @@ type replay struct {
 	since     uint64 // position in the live log when it was sent
 	away      bool
 	recheck   bool // fetch the same topics again: too much happened meanwhile
-	cancelled bool
+	closing   bool // nothing is wanted but an end of the cursor
+	cancelled bool // the home loop's own, also while it is away
 }
 
 // retained is this loop's partition. Loop thread only; bounded by `max_retained_messages` and `max_retained_bytes`,
@@ -84,7 +86,7 @@ func (s *Shard) storeRetained(p *publication) {
 		s.keepRetained(m)
 		return
 	}
-	s.post(partition, mailRetain, 0, m.Retain())
+	s.postMessage(published, partition, mailRetain, m.Retain(), m.size())
 }
 
 // keepRetained stores, replaces or clears one topic of this partition [MQTT-3.3.1-6] [MQTT-3.3.1-7].
@@ -102,7 +104,10 @@ func (s *Shard) keepRetained(m *Message) {
 		s.rememberCleared(topic, m.version)
 		return
 	}
-	if !have && !s.broker.admitRetained(m.size()) {
+	if !s.broker.admitRetained(old, m) {
+		if have {
+			s.removeRetained(topic, old) // nobody shall take it for the present one
+		}
 		s.count.RefusedRetained++
 		s.logRetainedFull(topic)
 		return
@@ -200,9 +205,11 @@ func (h *expiryHeap) Pop() any {
 	return m
 }
 
-// newReplay prepares the look-up for one subscription: in one partition, or in all for a leading wildcard.
+// newReplay prepares the look-up for one subscription: in one partition, or in all for a leading wildcard. What is
+// delivered live from now on is noted for it.
 func (s *Shard) newReplay(filter string, sub router.Subscriber) *replay {
-	r := &replay{filter: filter, sub: sub, home: int(s.id), last: s.loops - 1, cost: 1}
+	r := &replay{filter: filter, sub: sub, home: int(s.id), last: s.loops - 1, cost: 1, since: s.liveSeq}
+	s.replays++
 	if strings.ContainsAny(filter, "+#") {
 		r.cost = wildcardCost
 	}
@@ -261,13 +268,12 @@ func (s *Shard) startReplay(ss *session, r *replay) {
 		ss.replays = &replays{}
 	}
 	if w := ss.replays.waiting[r.filter]; w != nil {
-		w.sub, w.since = r.sub, s.liveSeq
+		w.sub, w.since = r.sub, r.since
+		s.replays--
 		return
 	}
 	r.key, r.gen = ss.key, ss.gen
-	r.since = s.liveSeq
 	ss.replays.add(r)
-	s.replays++
 	s.replayMore(ss)
 }
 
@@ -375,7 +381,7 @@ func (s *Shard) replayRoom(ss *session) bool {
 
 // fetch fills a look-up from this partition. The rings have been drained.
 func (s *Shard) fetch(r *replay) {
-	if r.cancelled {
+	if r.closing {
 		r.closeCursor()
 		return
 	}
@@ -386,12 +392,13 @@ func (s *Shard) fetch(r *replay) {
 	if r.cursor == nil {
 		r.cursor = s.retained.tree.Find(r.filter)
 	}
-	now := s.loop.Now()
+	now, bytes := s.loop.Now(), int64(0)
 	more := r.cursor.NextN(fetchSteps, func(m *Message) bool {
 		if m.expiry == 0 || m.expiry > now {
 			r.results = append(r.results, m.Retain())
+			bytes += m.size()
 		}
-		return len(r.results) < fetchMax
+		return len(r.results) < fetchMax && bytes < replayOutput
 	})
 	r.finished = !more
 	if r.finished {
@@ -410,7 +417,7 @@ func (r *replay) closeCursor() {
 func (s *Shard) refetch(r *replay) {
 	kept := r.results[:0]
 	for _, m := range r.results {
-		if now, ok := s.retained.tree.Get(m.Topic()); ok {
+		if now, ok := s.retained.tree.Get(m.Topic()); ok && (now.expiry == 0 || now.expiry > s.loop.Now()) {
 			kept = append(kept, now.Retain())
 		}
 		m.Release()
@@ -488,6 +495,9 @@ func (s *Shard) isStale(m *Message, since uint64) bool {
 	if since == s.liveSeq {
 		return false
 	}
+	if s.liveSeq-since > liveLog {
+		since = s.liveSeq - liveLog // the older ones have been written over
+	}
 	s.probe.Scan(s.hasher, m.Topic())
 	hash := s.probe.Hash()
 	for i := since; i < s.liveSeq; i++ {
@@ -545,7 +555,7 @@ func (s *Shard) forgetReplay(r *replay) {
 	}
 	r.results = nil
 	if r.cursor != nil && r.partition != int(s.id) {
-		r.cancelled, r.away = true, true
+		r.closing, r.away = true, true
 		s.post(r.partition, mailFetch, 0, r)
 		return
 	}

@@ -323,3 +323,91 @@ func TestLargeSubscribe(t *testing.T) {
 		t.Errorf("%d replays left", n)
 	}
 }
+
+// TestReplayOfLargeMessages holds that a replay drops nothing, whatever the size of the messages, and buffers little.
+func TestReplayOfLargeMessages(t *testing.T) {
+	for _, loops := range []int{1, 2} {
+		w := newWorld(t, loops, nil)
+		pub := w.join(w.onLoop(0, "p"), nil)
+		for i := range 60 {
+			pub.publish(0, fmt.Sprintf("a/%d", i), strings.Repeat("x", 100_000), true)
+			w.settle()
+		}
+		sub := w.join(w.onLoop(loops-1, "s"), nil)
+		sub.sock.Write((&codec.Subscribe{PacketID: 1, Filters: []codec.Subscription{{Filter: "a/#"}}}).Append(nil, codec.V5))
+		w.settle()
+		if n := w.broker.shards[loops-1].clientOf(t, sub.id).conn.Unsent(); n > 300_000 {
+			t.Errorf("%d loops: %d bytes wait for a client that reads slowly", loops, n)
+		}
+		sub.sock.SetWindow(1 << 20)
+		if n := len(payloads(sub.take())); n != 60 || w.count().DroppedOutput != 0 {
+			t.Errorf("%d loops: %d of 60 came, %d dropped", loops, n, w.count().DroppedOutput)
+		}
+	}
+}
+
+// TestRetainedBytesCountReplacements holds that replacing a message by a larger one is bounded too, and that the old one
+// does not stay in its place.
+func TestRetainedBytesCountReplacements(t *testing.T) {
+	w := newWorld(t, 1, func(c *config.Config, _ *config.Listener) { c.MaxRetainedBytes = 100 })
+	pub := w.join("p", nil)
+	pub.publish(0, "a", "small", true)
+	pub.publish(0, "a", strings.Repeat("x", 200), true)
+	w.settle()
+	if n := w.broker.retainedBytes.Load(); n != 0 || w.broker.retainedCount.Load() != 0 || w.count().RefusedRetained != 1 {
+		t.Errorf("%d bytes of %d retained, %d refused", n, w.broker.retainedCount.Load(), w.count().RefusedRetained)
+	}
+}
+
+// TestSubackBeforeRetained holds the order of answers when a SUBSCRIBE has to wait for another loop.
+func TestSubackBeforeRetained(t *testing.T) {
+	w := newWorld(t, 2, nil)
+	w.join("p", nil).publish(0, "t", "kept", true)
+	w.settle()
+	sub := w.join(w.onLoop(0, "s"), nil)
+	filter := "$share/g/z"
+	for w.broker.home(filter[len("$share/"):]) != 1 {
+		filter += "z"
+	}
+	s := codec.Subscribe{PacketID: 7, Filters: []codec.Subscription{{Filter: filter}, {Filter: "t"}}}
+	sub.sock.Write(s.Append(nil, codec.V5))
+	if got := sub.take(); len(got) != 2 || got[0].Type != codec.TypeSuback || got[1].Payload != "kept" {
+		t.Errorf("got %+v", got)
+	}
+	if n := w.broker.shards[0].replays; n != 0 {
+		t.Errorf("%d replays left", n)
+	}
+	// Unsubscribed before the SUBACK could go out.
+	u := codec.Unsubscribe{PacketID: 9, Filters: []string{"t"}}
+	sub.sock.Write(u.Append(s.Append(nil, codec.V5), codec.V5))
+	if got := payloads(sub.take()); len(got) != 0 || w.broker.shards[0].replays != 0 {
+		t.Errorf("got %q, %d replays left", got, w.broker.shards[0].replays)
+	}
+}
+
+// TestStaleReplayIsCheap holds that a replay that slept through much live traffic goes on at once.
+func TestStaleReplayIsCheap(t *testing.T) {
+	w := newWorld(t, 2, nil)
+	pub := w.join(w.onLoop(0, "p"), nil)
+	for i := range 2000 {
+		pub.publish(0, fmt.Sprintf("%d/r", i), strings.Repeat("x", 500), true)
+	}
+	w.settle()
+	stored := func(c *codec.Connect) { c.HasSessionExpiry, c.SessionExpiry, c.CleanStart = true, 1000, false }
+	sub := w.join(w.onLoop(1, "s"), stored)
+	sub.sock.SetWindow(1000)
+	sub.sock.Write((&codec.Subscribe{PacketID: 1, Filters: []codec.Subscription{{Filter: "#"}}}).Append(nil, codec.V5))
+	w.settle()
+	sub.sock.Close()
+	w.settle()
+	w.broker.shards[1].liveSeq += 1 << 40 // a day of it
+	began := time.Now()
+	sub = w.join(sub.id, stored)
+	sub.sock.SetWindow(1 << 22)
+	if n := len(payloads(sub.take())); n < 1000 {
+		t.Errorf("%d messages came after the return", n)
+	}
+	if d := time.Since(began); d > 5*time.Second { // a look at each takes hours
+		t.Errorf("took %v", d)
+	}
+}

@@ -43,7 +43,7 @@ func (s *Shard) routeAway(p *publication) bool {
 	m := p.message(&s.broker.messages)
 	for left := loops; left != 0; left &= left - 1 {
 		s.count.Crossed++
-		s.post(bits.TrailingZeros64(left), mailPublish, 0, m.Retain())
+		s.postMessage(published, bits.TrailingZeros64(left), mailPublish, m.Retain(), m.size())
 	}
 	return true
 }
@@ -108,7 +108,7 @@ func (s *Shard) deliverTo(ss *session, p *publication, g outgoing, share *router
 	if c == nil {
 		return
 	}
-	if c.conn != nil && c.conn.Unsent() > 0 && (c.conn.Unsent()+len(p.payload) > s.cfg.MaxOutputBytes || c.choked != 0) {
+	if c.conn != nil && c.conn.Unsent() > 0 && !s.paced && (c.conn.Unsent()+len(p.payload) > s.cfg.MaxOutputBytes || c.choked != 0) {
 		s.dropOutput(ss)
 		return
 	}

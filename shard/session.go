@@ -1,6 +1,9 @@
 package shard
 
 import (
+	"strings"
+	"unsafe"
+
 	"github.com/noctulemq/noctule/loop"
 	"github.com/noctulemq/noctule/router"
 )
@@ -25,6 +28,7 @@ type session struct {
 	endsAt  int64 // while disconnected: when the session expires, monotonic ns; 0: never
 
 	throttling *throttling
+	throttled  int    // how many full queues hold this publisher back
 	mark       uint64 // the last publication that counted this session, when copies are merged
 	key, gen   uint32
 	expiry     uint32 // seconds after the connection ends; expiryNever
@@ -35,22 +39,32 @@ type session struct {
 // filterSet is the filters one session subscribed to, as written (with $share). A slice while it is small, because
 // most sessions have a few; indexed above filterSetIndexed. Bounded by `max_subscriptions`.
 type filterSet struct {
-	list  []string
-	index map[string]int
+	list   []string
+	index  map[string]int
+	weight int // of all
 }
+
+// filterWeight is what a filter counts against `max_subscriptions`: 1, and 1 more for every 16 levels, because each level
+// of a deep filter may take a tree node.
+func filterWeight(filter string) int { return 1 + strings.Count(filter, "/")/16 }
 
 const filterSetIndexed = 16
 
 // find returns the position of filter in the list, -1 if it is not there.
 func (f *filterSet) find(filter string) int {
+	return f.findBytes(unsafe.Slice(unsafe.StringData(filter), len(filter)))
+}
+
+// findBytes is find for a filter that is not a string.
+func (f *filterSet) findBytes(filter []byte) int {
 	if f.index != nil {
-		if i, ok := f.index[filter]; ok {
+		if i, ok := f.index[string(filter)]; ok {
 			return i
 		}
 		return -1
 	}
 	for i, have := range f.list {
-		if have == filter {
+		if have == string(filter) {
 			return i
 		}
 	}
@@ -60,6 +74,7 @@ func (f *filterSet) find(filter string) int {
 // add appends a filter that is not in the set; the string is kept.
 func (f *filterSet) add(filter string) {
 	f.list = append(f.list, filter)
+	f.weight += filterWeight(filter)
 	if f.index != nil {
 		f.index[filter] = len(f.list) - 1
 		return
@@ -75,6 +90,7 @@ func (f *filterSet) add(filter string) {
 // removeAt takes the filter at position i out; the last one moves there.
 func (f *filterSet) removeAt(i int) {
 	last := len(f.list) - 1
+	f.weight -= filterWeight(f.list[i])
 	if f.index != nil {
 		delete(f.index, f.list[i])
 		if i != last {
@@ -160,9 +176,9 @@ func (s *Shard) leave(c *client, why cause, withWill bool) {
 	ss := c.session
 	c.session, c.state = nil, closing
 	ss.client = nil
+	s.unthrottleAll(ss) // nobody waits for a consumer that is away
 	s.broker.clients.Add(-1)
 	s.logLeft(c, ss, why)
-	s.unthrottle(c)
 	if !withWill {
 		c.will = nil
 	}

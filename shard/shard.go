@@ -37,6 +37,8 @@ type Shard struct {
 
 	retainedTimer loop.Timer
 
+	crossing crossings
+
 	// Work found during a turn and done at its end. Each list is bounded by the clients and messages of one turn.
 	willsDue     []*will
 	doomed       []*client
@@ -90,6 +92,10 @@ func newShard(b *Broker, id int, l *loop.Loop) *Shard {
 	}
 	s.retained = retained{tree: router.NewRetained[*Message](), cleared: make(map[string]uint64)}
 	s.retainedTimer.Kind = timerRetained
+	s.crossing.max = b.cfg.MaxCrossingBytes
+	for class := range s.crossing.to {
+		s.crossing.to[class] = make([]backlog, b.loops)
+	}
 	return s
 }
 
@@ -107,6 +113,8 @@ const (
 	mailSharedBack                   // *sharedDelivery: the member did not take it
 	mailHold                         // *throttleMail: stop reading from our publisher Arg
 	mailResume                       // *throttleMail: read from it again
+	mailMark                         // Arg is a crossingClass: answer when all before it is handled
+	mailThrough                      // Arg is a crossingClass: the answer
 	mailNudge                        // nothing: take another turn
 	mailCall                         // func(*Shard): from the control plane
 )
@@ -125,7 +133,7 @@ func (s *Shard) nudge() {
 }
 
 // Mail implements loop.Handler.
-func (s *Shard) Mail(_ int, m loop.Mail) {
+func (s *Shard) Mail(from int, m loop.Mail) {
 	switch m.Kind {
 	case mailPublish:
 		s.receivePublish(m.Body.(*Message))
@@ -156,6 +164,10 @@ func (s *Shard) Mail(_ int, m loop.Mail) {
 		s.throttleLocal(m.Arg, m.Body.(*throttleMail).gen, true)
 	case mailResume:
 		s.throttleLocal(m.Arg, m.Body.(*throttleMail).gen, false)
+	case mailMark:
+		s.marked(from, crossingClass(m.Arg))
+	case mailThrough:
+		s.through(from, crossingClass(m.Arg))
 	case mailNudge:
 		s.nudged = false
 	case mailCall:
@@ -194,4 +206,7 @@ func (s *Shard) EndTurn() {
 		s.publishWills()
 	}
 	s.runDueReplays()
+	if len(s.doomed)+len(s.willsDue) > 0 {
+		s.nudge() // found while the rings were drained for a look-up
+	}
 }

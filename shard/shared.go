@@ -109,7 +109,7 @@ func (s *Shard) deliverGroup(p *publication, g *router.Group) {
 	}
 	d := &sharedDelivery{msg: p.message(&s.broker.messages).Retain(), share: g.Share, member: *m, qos: p.qos, last: !m.Online}
 	d.tried = 1 << min(i, 63)
-	s.post(int(m.Loop), mailShared, 0, d)
+	s.postMessage(passedOn, int(m.Loop), mailShared, d, d.msg.size())
 }
 
 // deliverShared gives a publication to the chosen member's session on this loop.
@@ -123,7 +123,7 @@ func (s *Shard) deliverShared(ss *session, p *publication, m *router.Member, sha
 func (s *Shard) receiveShared(d *sharedDelivery) {
 	ss := s.lookup(d.member.Key, d.member.Gen)
 	qos := s.outgoingQoS(d.qos, d.member.QoS)
-	if ss == nil || (ss.client == nil && !(d.last && qos > 0)) {
+	if ss == nil || (ss.client == nil && !(d.last && qos > 0)) || !s.isMember(ss, &d.share) {
 		s.sharedReturn(d)
 		return
 	}
@@ -132,6 +132,13 @@ func (s *Shard) receiveShared(d *sharedDelivery) {
 	d.msg.Release()
 	s.deliverShared(ss, p, &d.member, &d.share, qos)
 	p.reset()
+}
+
+// isMember reports whether a session still has its subscription to a group: a delivery may have been on its way when
+// it unsubscribed [MQTT-3.10.4-2].
+func (s *Shard) isMember(ss *session, share *router.Share) bool {
+	b := append(append(append(append(s.scratch[:0], "$share/"...), share.Group...), '/'), share.Filter...)
+	return ss.subs.findBytes(b) >= 0
 }
 
 // newSharedDelivery makes a delivery out of a message that its member will not finish; it takes over the reference.
@@ -176,7 +183,7 @@ func (s *Shard) sharedAgain(d *sharedDelivery) {
 	d.member = g.Members[i]
 	d.last = d.forced || !d.member.Online
 	s.count.Redirected++
-	s.post(int(d.member.Loop), mailShared, 0, d)
+	s.postMessage(passedOn, int(d.member.Loop), mailShared, d, d.msg.size())
 }
 
 func (s *Shard) dropShared(d *sharedDelivery) {

@@ -182,3 +182,31 @@ func TestSharedExpired(t *testing.T) {
 		t.Errorf("%d came, %d expired", len(got), w.count().Expired)
 	}
 }
+
+// TestUnsubscribedMemberGetsNothing holds that a delivery from another loop that overtakes the news of an UNSUBSCRIBE
+// does not reach the client after its UNSUBACK [MQTT-3.10.4-2].
+func TestUnsubscribedMemberGetsNothing(t *testing.T) {
+	w := newWorld(t, 3, nil)
+	filter := "a"
+	for w.broker.home("g/"+filter) != 0 {
+		filter += "a"
+	}
+	sub := w.join(w.onLoop(2, "s"), nil)
+	sub.subscribe(1, "$share/g/"+filter)
+	pub := w.join(w.onLoop(1, "p"), nil)
+	u := codec.Unsubscribe{PacketID: 9, Filters: []string{"$share/g/" + filter}}
+	sub.sock.Write(u.Append(nil, codec.V5))
+	for range 5 { // the home gets no turn
+		w.group.Loop(2).Turn(false)
+	}
+	if g := sub.next(); g.Type != codec.TypeUnsuback {
+		t.Fatalf("got %+v", g)
+	}
+	pub.publish(1, filter, "late", false)
+	for range 5 {
+		w.group.Loop(1).Turn(false)
+	}
+	if got := sub.take(); len(got) != 0 || w.count().DroppedShared != 1 {
+		t.Errorf("got %+v, %d counted as dropped", got, w.count().DroppedShared)
+	}
+}

@@ -2,13 +2,14 @@ package shard
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/noctulemq/noctule/codec"
 	"github.com/noctulemq/noctule/config"
 )
 
-// throttling is the publishers that one full queue holds back under `slow_consumer_policy throttle`. Bounded by the
-// number of connected publishers: each is listed once.
+// throttling is the publishing sessions that one full queue holds back under `slow_consumer_policy throttle`. Bounded by
+// the number of sessions: each place in a loop's slab is listed once.
 type throttling struct {
 	held []origin
 }
@@ -34,9 +35,12 @@ func (s *Shard) admit(ss *session, p *publication, size int64) bool {
 		}
 	case config.Throttle:
 		// Only a consumer that is connected and not itself held can become faster. The queue takes what its publishers
-		// had sent before they were held: at most one read of each, and no more than there are packet identifiers.
-		if c != nil && c.throttled == 0 {
-			s.hold(ss, p.origin)
+		// had sent before they were held, at most one read of each, or what comes while it is held itself: in either
+		// case no more than there are packet identifiers.
+		if c != nil {
+			if ss.throttled == 0 {
+				s.hold(ss, p.origin)
+			}
 			return true
 		}
 	}
@@ -44,51 +48,58 @@ func (s *Shard) admit(ss *session, p *publication, size int64) bool {
 	return false
 }
 
-// dropOldest makes room for size bytes by dropping from the front of the queue.
+// dropOldest makes room for size bytes by dropping the oldest messages that were never sent. What is in flight, also on
+// an earlier connection, was promised and stays.
 func (s *Shard) dropOldest(ss *session, size int64) bool {
 	o := ss.out
-	for o.next < o.n {
-		d := o.at(o.next)
-		if d.state == done {
-			o.next++
+	made := false
+	for i := o.next; i < o.n && !made; i++ {
+		d := o.at(i)
+		if d.state != queued || d.again {
 			continue
 		}
-		if d.state != queued || d.again {
-			break // in flight on an earlier connection: it was promised
-		}
-		o.next++
-		o.queuedBytes -= d.msg.size()
+		o.queuedBytes -= d.size()
 		s.finish(o, d)
+		o.holes++
 		s.dropQueued(ss, ss.client, "its queue is full")
-		if s.cfg.MaxQueuedBytes == 0 || o.queuedBytes+size <= s.cfg.MaxQueuedBytes {
-			o.trim()
-			return true
-		}
+		made = s.cfg.MaxQueuedBytes == 0 || o.queuedBytes+size <= s.cfg.MaxQueuedBytes
+	}
+	for o.next < o.n && o.at(o.next).state == done {
+		o.next++
+		o.holes--
+	}
+	if o.holes > o.waiting()+holesMin {
+		ss.lastID = o.closeHoles(ss.lastID)
 	}
 	o.trim()
-	s.dropQueued(ss, ss.client, "its queue is full")
-	return false
+	if !made {
+		s.dropQueued(ss, ss.client, "its queue is full")
+	}
+	return made
 }
+
+// holesMin is how many dropped deliveries may stand between those in flight and those that wait.
+const holesMin = 64
 
 // dropQueued counts a message that a session does not get, and says so once per client and minute.
 func (s *Shard) dropQueued(ss *session, c *client, why string) {
 	s.count.DroppedQueued++
-	s.logDrop(ss, "Outgoing messages are being dropped for client "+ss.id+": "+why+".")
+	s.logDrop(ss, "messages", why)
 }
 
 // dropOutput counts a QoS 0 message beyond the output bound of a connection.
 func (s *Shard) dropOutput(ss *session) {
 	s.count.DroppedOutput++
-	s.logDrop(ss, "Outgoing QoS 0 messages are being dropped for client "+ss.id+": it does not read fast enough.")
+	s.logDrop(ss, "QoS 0 messages", "it does not read fast enough")
 }
 
-func (s *Shard) logDrop(ss *session, text string) {
+func (s *Shard) logDrop(ss *session, what, why string) {
 	minute := uint32(s.loop.Now()/(60*second)) + 1
 	if ss.dropLogged == minute {
 		return
 	}
 	ss.dropLogged = minute
-	s.log.Log(LogNotice, text)
+	s.logf(LogNotice, "Outgoing %s are being dropped for client %s: %s.", what, ss.id, why)
 }
 
 // hold stops reading from the publisher until the queue of ss has half emptied.
@@ -99,9 +110,13 @@ func (s *Shard) hold(ss *session, who origin) {
 	if ss.throttling == nil {
 		ss.throttling = &throttling{}
 	}
-	for _, o := range ss.throttling.held {
+	for i, o := range ss.throttling.held {
 		if o == who {
 			return
+		}
+		if o.loop == who.loop && o.key == who.key {
+			ss.throttling.held = slices.Delete(ss.throttling.held, i, i+1) // a session that has ended
+			break
 		}
 	}
 	ss.throttling.held = append(ss.throttling.held, who)
@@ -150,36 +165,28 @@ func (s *Shard) throttle(who origin, stop bool) {
 // throttleMail is the body of mailHold and mailResume.
 type throttleMail struct{ gen uint32 }
 
-// throttleLocal counts how many full queues hold one of our publishers, and pauses or resumes it.
+// throttleLocal counts how many full queues hold one of our publishers, and pauses or resumes it. The session is held,
+// so that a publisher that reconnects is, too.
 func (s *Shard) throttleLocal(key, gen uint32, stop bool) {
 	ss := s.lookup(key, gen)
-	if ss == nil || ss.client == nil || ss.client.conn == nil {
+	if ss == nil {
 		return
 	}
-	c := ss.client
-	if stop {
-		c.throttled++
-		if c.throttled == 1 {
-			c.conn.Pause()
-			// What it would acknowledge is not read now: it must not hold others, or two could wait for each other.
-			s.unthrottleAll(ss)
+	if !stop {
+		if ss.throttled--; ss.throttled == 0 && ss.client != nil && ss.client.conn != nil {
+			s.readOn(ss.client)
 		}
 		return
 	}
-	if c.throttled == 0 {
-		return // held before it reconnected
+	if ss.throttled++; ss.throttled > 1 {
+		return
 	}
-	c.throttled--
-	if c.throttled == 0 {
-		c.lastSeen = s.loop.Now()
-		if c.choked == 0 {
-			c.conn.Resume()
-		}
+	// What it would acknowledge is not read now: it must not hold others, or two could wait for each other.
+	s.unthrottleAll(ss)
+	if ss.client != nil && ss.client.conn != nil {
+		ss.client.conn.Pause()
 	}
 }
-
-// unthrottle forgets that c is held, when it leaves: queues that still list it let go of nobody.
-func (s *Shard) unthrottle(c *client) { c.throttled = 0 }
 
 // closeDoomed disconnects the clients that the policy gave up during this turn.
 func (s *Shard) closeDoomed() {

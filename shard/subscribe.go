@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/noctulemq/noctule/codec"
@@ -14,6 +15,7 @@ type pendingSuback struct {
 	serial   uint32 // the connection to which it goes if the session still has it
 	id       uint16
 	codes    []byte
+	fetches  []*replay // to be started after it
 	waiting  int
 }
 
@@ -52,14 +54,13 @@ func (s *Shard) enterFilters(c *client, id uint16, subID uint32, filters []codec
 		}
 	}
 	if pending != nil {
-		pending.codes = append([]byte(nil), s.codes...)
+		pending.codes = slices.Clone(s.codes)
+		pending.fetches = slices.Clone(s.fetches)
 	} else {
 		s.sendSuback(c, id, s.codes)
+		s.startReplays(ss, s.fetches)
 	}
-	for i, f := range s.fetches {
-		s.startReplay(ss, f)
-		s.fetches[i] = nil
-	}
+	clear(s.fetches)
 }
 
 // checkFilter applies the rules of topic filters and shared subscriptions [MQTT-4.7.1-1] [MQTT-4.8.2-1]
@@ -86,7 +87,7 @@ func (s *Shard) subscribeOne(c *client, ss *session, f *codec.Subscription, subI
 	filter := f.Filter
 	known := ss.subs.find(filter) >= 0
 	if !known {
-		if limit := s.cfg.MaxSubscriptions; limit > 0 && len(ss.subs.list) >= limit {
+		if limit := s.cfg.MaxSubscriptions; limit > 0 && ss.subs.weight+filterWeight(filter) > limit {
 			s.count.RefusedSubscriptions++
 			if c.version == codec.V5 {
 				return codec.QuotaExceeded, nil
@@ -145,8 +146,22 @@ func (s *Shard) completeSuback(p *pendingSuback) {
 	if p.waiting > 0 {
 		return
 	}
-	if ss := s.lookup(p.key, p.gen); ss != nil && ss.client != nil && ss.client.serial == p.serial {
+	ss := s.lookup(p.key, p.gen)
+	if ss != nil && ss.client != nil && ss.client.serial == p.serial {
 		s.sendSuback(ss.client, p.id, p.codes)
+	}
+	s.startReplays(ss, p.fetches)
+}
+
+// startReplays starts the look-ups of a SUBSCRIBE whose SUBACK has gone out, but for filters that have been
+// unsubscribed since; ss is nil when the session has ended.
+func (s *Shard) startReplays(ss *session, fetches []*replay) {
+	for _, r := range fetches {
+		if ss == nil || ss.subs.find(r.filter) < 0 {
+			s.replays--
+			continue
+		}
+		s.startReplay(ss, r)
 	}
 }
 
