@@ -132,7 +132,7 @@ func (r *Retained[V]) Delete(topic string) (old V, ok bool) {
 	var zero V
 	n.value, n.set = zero, false
 	r.len--
-	if n.set || n.first != nil {
+	if n.first != nil {
 		return old, true
 	}
 	n.gone = true
@@ -143,7 +143,7 @@ func (r *Retained[V]) Delete(topic string) (old V, ok bool) {
 	}
 	for _, c := range r.cursors {
 		if c.next != nil && c.next.gone {
-			c.next = c.after(top)
+			c.next = c.beside(top)
 		}
 	}
 	top.parent.removeChild(top)
@@ -192,6 +192,11 @@ func (c *Cursor[V]) after(n *retainedNode[V]) *retainedNode[V] {
 	if below := c.below(n); below != nil {
 		return below
 	}
+	return c.beside(n)
+}
+
+// beside returns the node that the walk comes to after n and all below it.
+func (c *Cursor[V]) beside(n *retainedNode[V]) *retainedNode[V] {
 	for ; n.parent != nil; n = n.parent {
 		if n.next != nil && c.wild(int(n.depth)-1) {
 			return n.next
