@@ -1,5 +1,7 @@
 package router
 
+import "unsafe"
+
 // Flags of a subscription.
 const (
 	FlagNoLocal uint8 = 1 << iota
@@ -96,13 +98,27 @@ func (x *Index) Match(t *Topic, dst []*Entry) []*Entry {
 	return dst
 }
 
+// probesAtOnce is how many tables are looked at together: their first slots are loaded before any is judged, so that the
+// cache misses of a large index overlap.
+const probesAtOnce = 8
+
 func (x *Index) matchTables(tables []*table, t *Topic, dst []*Entry) []*Entry {
 	system := t.system()
-	for _, tb := range tables {
-		if system && tb.shape.leadingWildcard() {
-			continue
+	var keys [probesAtOnce]uint64
+	var first [probesAtOnce]slot
+	for len(tables) > 0 {
+		n := min(len(tables), probesAtOnce)
+		for i, tb := range tables[:n] {
+			keys[i&(probesAtOnce-1)] = tb.shape.key(t)
+			first[i&(probesAtOnce-1)] = tb.slots[firstSlot(keys[i&(probesAtOnce-1)], len(tb.slots))]
 		}
-		dst = x.probe(tb, tb.shape.key(t), t.Name, dst)
+		for i, tb := range tables[:n] {
+			if first[i&(probesAtOnce-1)].entry == 0 && tb.old == nil || system && tb.shape.leadingWildcard() {
+				continue
+			}
+			dst = x.probe(tb, keys[i&(probesAtOnce-1)], t.Name, dst)
+		}
+		tables = tables[n:]
 	}
 	return dst
 }
@@ -192,13 +208,23 @@ func (x *Index) takeEntry() *Entry {
 		x.free = x.free[:n-1]
 		return e
 	}
-	if x.made%entriesChunk == 0 {
-		x.entries = append(x.entries, new([entriesChunk]Entry))
+	if int(x.made) == len(x.entries)*entriesChunk {
+		x.moreEntries()
 	}
 	e := x.entry(x.made)
 	e.self = x.made
 	x.made++
 	return e
+}
+
+// moreEntries makes another sixteenth of the entries there are: a large index then lies in huge pages.
+func (x *Index) moreEntries() {
+	n := max(1, len(x.entries)/16)
+	block := make([][entriesChunk]Entry, n)
+	adviseHuge(unsafe.Pointer(&block[0]), unsafe.Sizeof(block[0])*uintptr(n))
+	for i := range block {
+		x.entries = append(x.entries, &block[i])
+	}
 }
 
 func (x *Index) putEntry(e *Entry) {

@@ -10,6 +10,8 @@ const (
 	shapeLevels = 64
 	// migrateSlots is how many slots of a table that grows move with each change, so that growth never stalls a loop.
 	migrateSlots = 32
+	// migrateProbe is how many move each time when matching looks into one.
+	migrateProbe = 4
 	// subsIndexed is the number of subscribers of one filter from which they are indexed by key.
 	subsIndexed = 32
 )

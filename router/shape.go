@@ -42,17 +42,18 @@ func nonZero(key uint64) uint64 {
 	return key
 }
 
-// key returns the combined hash of a topic's levels where the shape is literal.
+// key returns the combined hash of a topic's levels where the shape is literal. The topic is at least as deep.
 func (s shape) key(t *Topic) uint64 {
-	if bits.OnesCount64(s.literal) == t.depth && t.depth <= shapeLevels {
-		return nonZero(t.all)
-	}
-	sum := uint64(0)
-	for left := s.literal; left != 0; left &= left - 1 {
-		sum += t.levels[bits.TrailingZeros64(left)]
+	sum := t.sums[s.depth]
+	for wild := ^s.literal & (1<<s.depth - 1); wild != 0; wild &= wild - 1 {
+		i := bits.TrailingZeros64(wild)
+		sum -= t.sums[i+1] - t.sums[i]
 	}
 	return nonZero(sum)
 }
+
+// exact reports whether the shape has no wildcard.
+func (s shape) exact() bool { return !s.hash && bits.OnesCount64(s.literal) == int(s.depth) }
 
 // leadingWildcard reports whether topics that begin with '$' are not for this shape.
 func (s shape) leadingWildcard() bool { return s.literal&1 == 0 }

@@ -1,9 +1,12 @@
 package router
 
+import "unsafe"
+
 // table is the filters of one shape in one index: open addressing with linear probing. A slot holds 32 bits of the
 // key and the entry's position, so that a probe that finds nothing touches one cache line.
 type table struct {
 	shape shape
+	exact bool // no wildcard
 	slots []slot
 	old   []slot // while it grows: slots[moved:] of it are still to be moved
 	moved int
@@ -19,7 +22,7 @@ const entryDeleted = ^uint32(0)
 // tableStart is the first size of a table: many shapes have a handful of filters.
 const tableStart = 8
 
-func newTable(s shape) *table { return &table{shape: s, slots: make([]slot, tableStart)} }
+func newTable(s shape) *table { return &table{shape: s, exact: s.exact(), slots: make([]slot, tableStart)} }
 
 func tagOf(key uint64) uint32 { return uint32(key >> 32) }
 
@@ -29,14 +32,17 @@ func firstSlot(key uint64, size int) int { return int(uint32(key)) & (size - 1) 
 // probe appends the entries with this key that match the topic. This is the group probe for SIMD: tags of several
 // slots compared at once.
 func (x *Index) probe(tb *table, key uint64, topic string, dst []*Entry) []*Entry {
-	dst = x.probeIn(tb.slots, key, topic, dst)
 	if tb.old != nil {
-		dst = x.probeIn(tb.old, key, topic, dst)
+		x.migrate(tb, migrateProbe) // matching pays for two arrays: it helps to get rid of one
+		dst = x.probeIn(tb.old, tb.exact, key, topic, dst)
 	}
-	return dst
+	return x.probeIn(tb.slots, tb.exact, key, topic, dst)
 }
 
-func (x *Index) probeIn(slots []slot, key uint64, topic string, dst []*Entry) []*Entry {
+func (x *Index) probeIn(slots []slot, exact bool, key uint64, topic string, dst []*Entry) []*Entry {
+	if slots == nil {
+		return dst
+	}
 	tag, mask := tagOf(key), len(slots)-1
 	for i := firstSlot(key, len(slots)); ; i = (i + 1) & mask {
 		s := slots[i]
@@ -46,7 +52,7 @@ func (x *Index) probeIn(slots []slot, key uint64, topic string, dst []*Entry) []
 		if s.tag != tag || s.entry == entryDeleted {
 			continue
 		}
-		if e := x.entry(s.entry - 1); e.key == key && MatchOne(e.Filter, topic) {
+		if e := x.entry(s.entry - 1); e.key == key && (e.Filter == topic || !exact && MatchOne(e.Filter, topic)) {
 			dst = append(dst, e)
 		}
 	}
@@ -113,6 +119,7 @@ func (tb *table) grow() {
 	}
 	tb.old, tb.moved, tb.spent = tb.slots, 0, 0
 	tb.slots = make([]slot, size)
+	adviseHuge(unsafe.Pointer(&tb.slots[0]), unsafe.Sizeof(slot{})*uintptr(size))
 }
 
 func (tb *table) place(key uint64, entry uint32) {

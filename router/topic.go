@@ -4,10 +4,10 @@ package router
 type Topic struct {
 	Name   string
 	hasher *Hasher
-	depth  int    // levels
-	all    uint64 // sum over all levels: the combined hash of the exact shape
+	depth  int // levels
 	whole  uint64
-	levels [shapeLevels]uint64
+	// sums[n] is the sum of the hashes of the first n levels: the combined hash of the exact shape of that depth.
+	sums [shapeLevels + 1]uint64
 }
 
 // Scan splits and hashes a topic name. Levels beyond shapeLevels are hashed together: only the trie looks at them.
@@ -21,12 +21,12 @@ func (t *Topic) Scan(h *Hasher, name string) {
 			continue
 		}
 		x := h.level(name[start:i], depth)
-		t.levels[depth] = x
 		sum += x
 		depth++
+		t.sums[depth] = sum
 		start = i + 1
 	}
-	t.all, t.whole = sum, sum
+	t.whole = sum
 	if start <= len(name) {
 		rest := name[start:]
 		t.whole += fold(h.bytes(rest), mixB)
@@ -45,7 +45,7 @@ func (t *Topic) Scan(h *Hasher, name string) {
 func (t *Topic) Hash() uint64 { return t.whole }
 
 // First returns the hash of the first level.
-func (t *Topic) First() uint64 { return fold(t.levels[0], mixA) }
+func (t *Topic) First() uint64 { return fold(t.sums[1], mixA) }
 
 // system reports whether a leading wildcard must not match [MQTT-4.7.2-1].
 func (t *Topic) system() bool { return len(t.Name) > 0 && t.Name[0] == '$' }
