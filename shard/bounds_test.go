@@ -645,10 +645,12 @@ func TestByteCountsReturnToZero(t *testing.T) {
 
 // TestInboundByteLimit holds the bound of QoS 2 messages that wait for PUBREL, in bytes.
 func TestInboundByteLimit(t *testing.T) {
-	w := newWorld(t, 1, func(c *config.Config, _ *config.Listener) { c.MaxInflightBytes, c.MaxQueuedBytes = 20_000, 30_000 })
+	w := newWorld(t, 1, func(c *config.Config, _ *config.Listener) {
+		c.MaxInflightBytes, c.MaxQueuedBytes = 1_000_000, 1_000_000
+	})
 	p := w.join("p", nil)
 	for range 60 {
-		p.publish(2, "a", strings.Repeat("x", 999), false)
+		p.publish(2, "a", strings.Repeat("x", 39_999), false)
 	}
 	got := p.take()
 	if last := got[len(got)-1]; len(got) != 51 || last.Type != codec.TypeDisconnect || last.Code != codec.ReceiveMaximumExceeded {

@@ -9,7 +9,7 @@ import (
 
 // inbound is the QoS 2 messages a session received and whose PUBREL has not come [MQTT-4.3.3-2]. They belong to the
 // session and survive reconnects. Loop thread only. Bounded by `max_inflight_messages` + `max_queued_messages` and, when
-// both are set, by `max_inflight_bytes` + `max_queued_bytes`; then the client is disconnected with 0x93.
+// both are set, by `max_inflight_bytes` + `max_queued_bytes` (inboundBytesMin at least); then the client is disconnected with 0x93.
 type inbound struct {
 	held  []heldMessage
 	index map[uint16]int // positions in held by packet identifier, above inboundIndexed
@@ -95,8 +95,12 @@ func (s *Shard) inboundFull(in *inbound, size int64) bool {
 		limit = s.cfg.MaxInflightMessages + s.cfg.MaxQueuedMessages
 	}
 	a, b := s.cfg.MaxInflightBytes, s.cfg.MaxQueuedBytes
-	return len(in.held) >= limit || (a > 0 && b > 0 && len(in.held) > 0 && in.bytes+size > a+b)
+	return len(in.held) >= limit || (a > 0 && b > 0 && len(in.held) > 0 && in.bytes+size > max(a+b, inboundBytesMin))
 }
+
+// inboundBytesMin is the least byte limit for held QoS 2 messages: a client does not know it, so it must not be met by
+// what clients usually have open.
+const inboundBytesMin = 1 << 20
 
 // publish handles PUBLISH from a client.
 func (s *Shard) publish(c *client, h codec.Header, packet, body []byte) error {

@@ -624,7 +624,7 @@ func (w *world) checkGroups() {
 		sure := map[string]bool{}
 		w.eachSession(func(s *session) {
 			for _, v := range s.subs {
-				if v.group != "" && v.matches(m.topic) && v.surely(m.sentAt, m.doneAt) && s.c.session == s && !(w.sharedHurt && lossy[v.written]) {
+				if v.group != "" && v.matches(m.topic) && v.surely(m.sentAt, m.doneAt) && s.c.session == s && !(w.sharedHurt && (lossy[v.written] || v.endSentAt != 0)) {
 					sure[v.written] = true
 				}
 			}
