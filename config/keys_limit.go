@@ -21,7 +21,7 @@ var limitKeys = []Key{
 	{Name: "global_max_clients", Type: Number, Default: "-1", Area: "Limits", min: -1, max: math.MaxInt32, clamp: true,
 		Help: "How many clients the broker has at a time; one more is refused; -1 means no limit", set: numberInto(func(c *Config) *int { return &c.GlobalMaxClients })},
 	{Name: "max_subscriptions", Type: Number, Default: "100000", Area: "Limits", Ours: true, max: math.MaxInt32,
-		Help: "How many subscriptions a session may have; 0 means no limit", set: numberInto(func(c *Config) *int { return &c.MaxSubscriptions })},
+		Help: "How many subscriptions a session may have, a filter of 16 levels and more counting once more for every 16; 0 means no limit", set: numberInto(func(c *Config) *int { return &c.MaxSubscriptions })},
 	{Name: "max_retained_messages", Type: Number, Default: "0", Area: "Limits", Ours: true, max: math.MaxInt32,
 		Help: "How many retained messages are kept; more are refused; 0 means no limit", set: numberInto(func(c *Config) *int { return &c.MaxRetainedMessages })},
 	{Name: "max_retained_bytes", Type: Number, Default: "0", Area: "Limits", Ours: true, max: math.MaxInt64,

@@ -3,11 +3,13 @@ package shard
 import (
 	"fmt"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/noctulemq/noctule/codec"
 	"github.com/noctulemq/noctule/config"
+	"github.com/noctulemq/noctule/loop"
 )
 
 // window1 is a configuration of one delivery in flight and three behind it.
@@ -679,5 +681,34 @@ func TestManyInbound(t *testing.T) {
 	}
 	if in := w.broker.shards[1].clientOf(t, p.id).session.in; len(in.held)+len(in.index) != 0 || in.bytes != 0 {
 		t.Errorf("left: %+v", in)
+	}
+}
+
+// deaf is an operating system that watches no more sockets.
+type deaf struct{ loop.System }
+
+// Watch implements loop.System.
+func (deaf) Watch(int32, uint64) error { return syscall.ENOSPC }
+
+// TestLostHandoverIsNotCounted holds that a connection whose home loop cannot take it is closed and counts no more.
+func TestLostHandoverIsNotCounted(t *testing.T) {
+	net := loop.NewSimNet(1)
+	w := newWorldOn(t, net, func(i int) (loop.System, error) {
+		s, err := net.System(i)
+		if i == 1 {
+			return deaf{s}, err
+		}
+		return s, err
+	}, 2, config.Default(), config.NewListener())
+	for range 10 {
+		p := w.dial()
+		p.connect(w.onLoop(1, "c"), nil)
+		w.settle()
+		if !p.sock.Ended() {
+			t.Fatal("the connection is open")
+		}
+	}
+	if n := w.broker.connections.Load(); n != 0 || w.net.Open() != 0 {
+		t.Errorf("%d connections are counted, %d are open", n, w.net.Open())
 	}
 }

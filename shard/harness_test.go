@@ -39,8 +39,15 @@ func newWorld(t testing.TB, loops int, change func(*config.Config, *config.Liste
 	if change != nil {
 		change(cfg, &lc)
 	}
-	w := &world{t: t, net: loop.NewSimNet(1), log: &logged{}}
-	g, err := loop.NewGroup(loops, loop.GroupOptions{System: w.net.System})
+	net := loop.NewSimNet(1)
+	return newWorldOn(t, net, net.System, loops, cfg, lc)
+}
+
+// newWorldOn is newWorld with the operating systems of the loops given.
+func newWorldOn(t testing.TB, net *loop.SimNet, system func(int) (loop.System, error), loops int, cfg *config.Config, lc config.Listener) *world {
+	t.Helper()
+	w := &world{t: t, net: net, log: &logged{}}
+	g, err := loop.NewGroup(loops, loop.GroupOptions{System: system})
 	if err != nil {
 		t.Fatal(err)
 	}
