@@ -7,6 +7,7 @@ FUZZTIME ?= 10s
 SEEDS ?= 20000
 SEED ?=
 PREFIX ?= /usr/local
+BENCH_SHORT ?= pairs-100-full,fanin-100-full,fanout-100-full,pair-1-full,pairs-100-100k,fanin-100-100k,fanout-100-100k,qos1-pairs-50-full,qos2-pairs-50-full,payload-4k
 DESTDIR ?=
 TEST_TIMEOUT ?= 600s
 
@@ -58,13 +59,17 @@ fuzz: ## run every fuzz target for FUZZTIME
 sim: ## long simulation: SEEDS seeds, or the one SEED
 	$(GO) test ./sim -run TestSimulation -timeout 0 -count=1 -v $(if $(SEED),-sim.seed=$(SEED),-sim.seeds=$(SEEDS))
 
-.PHONY: bench
-bench: ## run the Go benchmarks once
+.PHONY: microbench
+microbench: ## run the Go benchmarks once
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./codec ./loop ./router ./shard
 
-.PHONY: load
-load: build ## CPU per message beside Debian's mosquitto: broker on one core, load on the other
-	$(GO) run ./bench/load -brokers 'noctule=./$(BIN) -q -c {conf},mosquitto=/usr/sbin/mosquitto -c {conf}'
+.PHONY: bench
+bench: build deps ## CPU per message beside Debian's mosquitto, a minute: broker on one core, load on the other
+	./$(BIN) bench compare -reps 1 -seconds 1 -scenarios $(BENCH_SHORT)
+
+.PHONY: bench-full
+bench-full: build deps ## every scenario, five times; leaves bench/results/latest.json and .html
+	./$(BIN) bench compare -reps 5 -seconds 3 -json bench/results/latest.json -html bench/results/latest.html
 
 .PHONY: conformance
 conformance: ## write docs/conformance.md from the statements and the tests

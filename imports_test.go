@@ -21,10 +21,9 @@ var allowed = map[string][]string{
 	"config": {},
 	"shard":  {"codec", "loop", "router", "config"},
 
-	"cmd/noctule":     {"codec", "loop", "router", "config", "shard"},
+	"cmd/noctule":     {"codec", "loop", "router", "config", "shard", "bench"},
 	"config/gen":      {"config"},
-	"bench":           {},
-	"bench/load":      {"codec"},
+	"bench":           {"codec"},
 	"conformance":     {},
 	"conformance/gen": {},
 	"e2e":             {},
@@ -34,7 +33,7 @@ var allowed = map[string][]string{
 // outside is the modules that a shipped package may import, beside the standard library.
 var outside = map[string][]string{
 	"loop":       {"golang.org/x/sys"},
-	"bench/load": {"golang.org/x/sys"},
+	"bench": {"golang.org/x/sys"},
 }
 
 type goPackage struct {

@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/noctulemq/noctule/bench"
 	"github.com/noctulemq/noctule/config"
 )
 
@@ -25,6 +26,9 @@ func main() { os.Exit(run(os.Args)) }
 
 // run is the whole life of the process; it returns the exit status.
 func run(args []string) int {
+	if len(args) > 1 && args[1] == "bench" {
+		return bench.Main(args[2:])
+	}
 	f, err := parseFlags(args[1:])
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "Error: %s\n", err)

@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"bytes"
@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -32,33 +33,105 @@ log_type none
 set_tcp_nodelay {nodelay}
 `
 
-// brokerSpec is a broker as the command line names it: {port} and {conf} in the command are put in for each start.
+// brokerSpec is a broker and how it is started: {port} and {conf} in the command are put in for each start.
 type brokerSpec struct {
 	name    string
 	command string
+	port    int // where it listens whatever we say; 0: it takes {port} or {conf}
 }
 
-func parseBrokers(list string) ([]brokerSpec, error) {
+// builtin are the brokers whose command lines are known here. The first word is looked for on the PATH and where Debian
+// keeps daemons.
+var builtin = []brokerSpec{
+	{name: "noctule", command: "noctule -q -c {conf}"},
+	{name: "mosquitto", command: "mosquitto -c {conf}"},
+	{name: "flashmq", command: "flashmq --config-file {conf}"},
+	{name: "nanomq", command: "nanomq start --url nmq-tcp://127.0.0.1:{port}"},
+	{name: "emqx", command: "emqx foreground", port: 1883},
+	{name: "vernemq", command: "vernemq console", port: 1883},
+	{name: "floor", command: "floor"},
+}
+
+func builtinNames() (names []string) {
+	for _, s := range builtin {
+		names = append(names, s.name)
+	}
+	return names
+}
+
+// pickBrokers returns the brokers of a comma-separated list of known names, and the peers behind them.
+func pickBrokers(list string, more []brokerSpec) ([]brokerSpec, error) {
 	var specs []brokerSpec
-	for part := range strings.SplitSeq(list, ",") {
-		if strings.TrimSpace(part) == "" {
-			continue
+	for name := range strings.SplitSeq(list, ",") {
+		if list == "none" || list == "" {
+			break
 		}
-		name, command, ok := strings.Cut(strings.TrimSpace(part), "=")
-		if !ok || name == "" || strings.TrimSpace(command) == "" {
-			return nil, fmt.Errorf("broker %q: want name=command, as in mosquitto=/usr/sbin/mosquitto -c {conf}", part)
+		i := slices.IndexFunc(builtin, func(s brokerSpec) bool { return s.name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("unknown broker %q: known are %s; -peer NAME=COMMAND takes any other", name, strings.Join(builtinNames(), ", "))
 		}
-		if !strings.Contains(command, "{port}") && !strings.Contains(command, "{conf}") {
-			return nil, fmt.Errorf("broker %s: its command must say where {port} or {conf} goes", name)
+		spec, err := builtin[i].located()
+		if err != nil {
+			return nil, err
 		}
-		for _, s := range specs {
-			if s.name == name {
-				return nil, fmt.Errorf("broker %s is named twice", name)
-			}
+		specs = append(specs, spec)
+	}
+	specs = append(specs, more...)
+	if len(specs) == 0 {
+		return nil, errors.New("no broker: -brokers names known ones, -peer any other")
+	}
+	for i, s := range specs {
+		if slices.ContainsFunc(specs[:i], func(o brokerSpec) bool { return o.name == s.name }) {
+			return nil, fmt.Errorf("broker %s is named twice", s.name)
 		}
-		specs = append(specs, brokerSpec{name: name, command: command})
 	}
 	return specs, nil
+}
+
+// located puts the path of the program into a built-in command. Noctule and the floor are this program itself.
+func (s brokerSpec) located() (brokerSpec, error) {
+	program, rest, _ := strings.Cut(s.command, " ")
+	switch s.name {
+	case "noctule", "floor":
+		self, err := os.Executable()
+		if err != nil {
+			return s, fmt.Errorf("find own program: %w", err)
+		}
+		program = self
+		if s.name == "floor" {
+			rest = "bench floor -p {port}"
+		}
+	default:
+		found, err := exec.LookPath(program)
+		if err != nil {
+			if found, err = exec.LookPath("/usr/sbin/" + program); err != nil {
+				return s, fmt.Errorf("broker %s: no program %s on the PATH or in /usr/sbin: install it or leave it out", s.name, program)
+			}
+		}
+		program = found
+	}
+	s.command = strings.TrimSpace(program + " " + rest)
+	return s, nil
+}
+
+// parsePeer reads NAME=COMMAND[,PORT].
+func parsePeer(text string) (brokerSpec, error) {
+	name, command, ok := strings.Cut(strings.TrimSpace(text), "=")
+	if !ok || name == "" || strings.TrimSpace(command) == "" {
+		return brokerSpec{}, fmt.Errorf("peer %q: want NAME=COMMAND, as in mosquitto=/usr/sbin/mosquitto -c {conf}", text)
+	}
+	s := brokerSpec{name: name, command: command}
+	if i := strings.LastIndexByte(command, ','); i >= 0 {
+		port, err := strconv.Atoi(command[i+1:])
+		if err != nil || port < 1 || port > 65535 {
+			return s, fmt.Errorf("peer %s: %q is not a port", name, command[i+1:])
+		}
+		s.command, s.port = command[:i], port
+	}
+	if s.port == 0 && !strings.Contains(command, "{port}") && !strings.Contains(command, "{conf}") {
+		return s, fmt.Errorf("peer %s: its command must say where {port} or {conf} goes, or end in ,PORT", name)
+	}
+	return s, nil
 }
 
 // broker is one running broker process, started by us and stopped by its own process id.
@@ -73,7 +146,10 @@ type broker struct {
 // returns when the port answers. The calling goroutine must be locked to its thread: the child takes the thread's CPU
 // mask over, and the kernel kills it should the thread end.
 func startBroker(spec brokerSpec, cpu int, nodelay bool, lines string) (*broker, error) {
-	port, err := freePort()
+	port, err := spec.port, error(nil)
+	if port == 0 {
+		port, err = freePort()
+	}
 	if err != nil {
 		return nil, err
 	}

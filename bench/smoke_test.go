@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"encoding/json"
@@ -10,24 +10,21 @@ import (
 	"testing"
 )
 
-// TestMain lets the test program be the relay: a run with -floor starts its own program with -relay PORT.
+// TestMain lets the test program be the relay: the floor is this program with the arguments bench floor.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "-relay" {
-		if err := run(os.Args[1:], io.Discard, os.Stderr); err != nil {
-			os.Exit(1)
-		}
-		return
+	if len(os.Args) > 1 && os.Args[1] == "bench" {
+		os.Exit(Main(os.Args[2:]))
 	}
 	os.Exit(m.Run())
 }
 
-// runLoad runs the command against the relay alone, unbound and briefly, and returns its JSON file.
+// runLoad compares nothing but the relay with itself, unbound and briefly, and returns the JSON file.
 func runLoad(t *testing.T, names string, more ...string) report {
 	t.Helper()
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	path := filepath.Join(t.TempDir(), "report.json")
-	args := append([]string{"-brokers", "", "-floor", "-scenarios", names, "-reps", "1", "-seconds", "0.05", "-warmup", "10ms", "-cpus", "-1,-1", "-json", path}, more...)
+	args := append([]string{"-brokers", "floor", "-scenarios", names, "-reps", "1", "-seconds", "0.05", "-warmup", "10ms", "-cpus", "-1,-1", "-json", path}, more...)
 	set, err := parseSettings(args, io.Discard)
 	if err != nil {
 		t.Fatal(err)

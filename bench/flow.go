@@ -1,4 +1,4 @@
-package main
+package bench
 
 // flowWindow is how far back a flow remembers which messages came, in messages. It bounds the memory of a flow (512
 // bytes) and must exceed what one publisher can have outstanding, or a late message could not be told from a copy.

@@ -1,4 +1,4 @@
-package main
+package bench
 
 // pacer says when the messages of a fixed rate are due. Time is cut into ticks; the messages of a tick are due together
 // at its start, and the schedule never moves: a generator that was late sends what it missed, tick by tick, stamped with

@@ -1,0 +1,95 @@
+package bench
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestRatioIsTakenWithinEachRepetition(t *testing.T) {
+	results := []result{
+		{Scenario: "s", Broker: "a", Rep: 1, CPUMicros: 1}, {Scenario: "s", Broker: "b", Rep: 1, CPUMicros: 10},
+		{Scenario: "s", Broker: "a", Rep: 2, CPUMicros: 4}, {Scenario: "s", Broker: "b", Rep: 2, CPUMicros: 20},
+		{Scenario: "s", Broker: "a", Rep: 3, CPUMicros: 3}, {Scenario: "s", Broker: "b", Rep: 3, Error: "lost its way"},
+	}
+	sum := summarize("s", "a", "b", results)
+	if sum.Runs != 3 || sum.Failed != 1 {
+		t.Fatalf("%d runs, %d failed", sum.Runs, sum.Failed)
+	}
+	if sum.Cost != (spread{Median: 15, Min: 10, Max: 20}) {
+		t.Fatalf("cost %+v", sum.Cost)
+	}
+	if r := sum.Ratio; r.Min != 0.1 || r.Max != 0.2 || r.Median < 0.149 || r.Median > 0.151 {
+		t.Fatalf("ratio %+v", r)
+	}
+}
+
+func TestFailedRunIsInTheTable(t *testing.T) {
+	var out strings.Builder
+	s := scenarios()[0]
+	printScenario(&out, s, []brokerSpec{{name: "a"}}, []result{{Scenario: s.name, Broker: "a", Rep: 1, Error: "it fell over", Lost: 7}})
+	if text := out.String(); !strings.Contains(text, "FAILED a, repetition 1: it fell over") {
+		t.Fatalf("table:\n%s", text)
+	}
+}
+
+func TestPeersAreChecked(t *testing.T) {
+	f := func(text string, ok bool) {
+		t.Helper()
+		if _, err := parsePeer(text); (err == nil) != ok {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	f("a=x -p {port}", true)
+	f("a=x -c {conf}", true)
+	f("a=x,1883", true)
+	f("a=x", false)
+	f("a=x,port", false)
+	f("a=x,70000", false)
+	f("=x {port}", false)
+	f("x {port}", false)
+	a, b := brokerSpec{name: "a", command: "x {port}"}, brokerSpec{name: "b", command: "y {port}"}
+	if specs, err := pickBrokers("none", []brokerSpec{a, b}); err != nil || len(specs) != 2 {
+		t.Errorf("two peers: %v, %v", specs, err)
+	}
+	for _, list := range []string{"none", "nosuch", "floor,floor"} {
+		if specs, err := pickBrokers(list, nil); err == nil {
+			t.Errorf("%q: %v", list, specs)
+		}
+	}
+	if _, err := pickBrokers("floor", []brokerSpec{{name: "floor", command: "x {port}"}}); err == nil {
+		t.Error("a name is given twice")
+	}
+}
+
+func TestScenarioFilesAreChecked(t *testing.T) {
+	for text, want := range map[string]string{
+		"# x\npublishers 1\nsubscribers 1\nrate 5":           "",
+		"publishers 1\nsubscribers 1":                        "either outstanding or rate",
+		"publishers 1\nsubscribers 1\nrate 5\noutstanding 5": "either outstanding or rate",
+		"publishers 1\nsubscribers 2\ntopics pairs\nrate 5":  "pairs of 1 publishers and 2",
+		"publishers 0\nsubscribers 2\nrate 5":                "n:1: publishers: ",
+		"\nsubscriber 2":                                     "n:2: unknown key \"subscriber\"",
+		"publishers 1\nsubscribers 1\nrate 5\nqos 3":         "n:4: qos: ",
+		"publishers 1\nsubscribers 1\nrate 5\ntopics any":    "n:4: topics: ",
+		"publishers 1\nsubscribers 1\nrate 5\nnodelay maybe": "n:4: nodelay: ",
+		"idle 10": "",
+	} {
+		_, err := parseScenario("n", strings.ReplaceAll(text, "\n", "\n"))
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+	}
+	if _, err := findScenario("nosuch"); err == nil || !strings.Contains(err.Error(), "bench list") {
+		t.Errorf("an unknown name: %v", err)
+	}
+}
+
+func TestRssIsReadFromTheRollup(t *testing.T) {
+	n, err := parseRss([]byte("55d0-7ffd ---p 00000000 00:00 0 [rollup]\nRss:  1234 kB\nPss: 9 kB\n"))
+	if err != nil || n != 1234<<10 {
+		t.Fatalf("%d, %v", n, err)
+	}
+	if _, err := parseRss([]byte("Pss: 9 kB\n")); err == nil {
+		t.Fatal("a file without Rss passed")
+	}
+}

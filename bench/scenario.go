@@ -1,0 +1,235 @@
+package bench
+
+import (
+	"embed"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+)
+
+//go:embed scenarios/*.scenario
+var scenarioFiles embed.FS
+
+// scenarioSuffix ends the name of a scenario's file.
+const scenarioSuffix = ".scenario"
+
+// scenario is one load, as its file describes it: a comment on the first line that says what it is, then a key and a
+// value on each line. The keys are in scenarioKeys.
+type scenario struct {
+	name, about  string
+	pubs, subs   int
+	pairs        bool // publisher i to subscriber i, else all to all
+	qos          byte
+	payloadBytes int
+	outstanding  int // messages per publisher sent and not yet delivered to everyone; 0 at a fixed rate
+	perSec       int // messages published per second by all publishers together; 0 at full speed
+	idle         int // connections of the memory scenario; then nothing above is used
+	// nodelay sets set_tcp_nodelay in the broker's configuration file, which Mosquitto leaves off. At full speed it stays
+	// off: there Nagle's algorithm merges the many small writes of a broker that does not batch, and the comparison
+	// grants it that. At a fixed rate it would hold messages until the subscriber's delayed acknowledgement (measured
+	// with Mosquitto 2.0: 10 ms at the median, 20 ms at p99) and merge them at no cost to the broker, and with 4 KiB it
+	// keeps Mosquitto idle nine tenths of the time; there both sides must deliver at once.
+	nodelay bool
+}
+
+// scenarioKey is one key of a scenario file.
+type scenarioKey struct {
+	name, help string
+	set        func(s *scenario, value string) error
+}
+
+var scenarioKeys = []scenarioKey{
+	{"publishers", "number of publishing clients", intInto(1, 20_000, func(s *scenario) *int { return &s.pubs })},
+	{"subscribers", "number of subscribing clients", intInto(1, 20_000, func(s *scenario) *int { return &s.subs })},
+	{"topics", "pairs: publisher i to subscriber i; one: all to all (default)", setTopics},
+	{"qos", "of publications and subscriptions: 0 (default), 1 or 2", setQoS},
+	{"payload", "bytes of each message (default 128)", intInto(payloadBytesMin, readBytes/4, func(s *scenario) *int { return &s.payloadBytes })},
+	{"outstanding", "full speed: messages of a publisher that are under way at once", intInto(1, 65_000, func(s *scenario) *int { return &s.outstanding })},
+	{"rate", "fixed rate: messages published per second by all publishers together", intInto(1, 10_000_000, func(s *scenario) *int { return &s.perSec })},
+	{"nodelay", "true: brokers are started with TCP_NODELAY", setNoDelay},
+	{"idle", "connections that subscribe and stay silent, in place of traffic", intInto(1, 1_000_000, func(s *scenario) *int { return &s.idle })},
+}
+
+// intInto makes a setter for a number within bounds.
+func intInto(low, high int, field func(*scenario) *int) func(*scenario, string) error {
+	return func(s *scenario, value string) error {
+		n, err := strconv.Atoi(value)
+		if err != nil || n < low || n > high {
+			return fmt.Errorf("%q is not a number from %d to %d", value, low, high)
+		}
+		*field(s) = n
+		return nil
+	}
+}
+
+func setTopics(s *scenario, value string) error {
+	if value != "pairs" && value != "one" {
+		return fmt.Errorf("%q is neither pairs nor one", value)
+	}
+	s.pairs = value == "pairs"
+	return nil
+}
+
+func setQoS(s *scenario, value string) error {
+	if len(value) != 1 || value[0] < '0' || value[0] > '2' {
+		return fmt.Errorf("%q is not 0, 1 or 2", value)
+	}
+	s.qos = value[0] - '0'
+	return nil
+}
+
+func setNoDelay(s *scenario, value string) (err error) {
+	s.nodelay, err = strconv.ParseBool(value)
+	return err
+}
+
+// parseScenario reads the text of a scenario file. Errors name the line.
+func parseScenario(name, text string) (scenario, error) {
+	s := scenario{name: name, payloadBytes: 128}
+	for i, line := range strings.Split(text, "\n") {
+		line = strings.TrimSpace(line)
+		if about, comment := strings.CutPrefix(line, "#"); comment || line == "" {
+			if i == 0 {
+				s.about = strings.TrimSpace(about)
+			}
+			continue
+		}
+		key, value, _ := strings.Cut(line, " ")
+		at := slices.IndexFunc(scenarioKeys, func(k scenarioKey) bool { return k.name == key })
+		if at < 0 {
+			return s, fmt.Errorf("%s:%d: unknown key %q; there are %s", name, i+1, key, strings.Join(keyNames(), ", "))
+		}
+		if err := scenarioKeys[at].set(&s, strings.TrimSpace(value)); err != nil {
+			return s, fmt.Errorf("%s:%d: %s: %w", name, i+1, key, err)
+		}
+	}
+	return s, s.check()
+}
+
+func keyNames() (names []string) {
+	for _, k := range scenarioKeys {
+		names = append(names, k.name)
+	}
+	return names
+}
+
+// check finds what does not fit together.
+func (s *scenario) check() error {
+	switch {
+	case s.idle > 0:
+		return nil
+	case s.pubs == 0 || s.subs == 0:
+		return fmt.Errorf("%s: publishers and subscribers are wanted", s.name)
+	case s.pairs && s.pubs != s.subs:
+		return fmt.Errorf("%s: pairs of %d publishers and %d subscribers", s.name, s.pubs, s.subs)
+	case (s.outstanding > 0) == (s.perSec > 0):
+		return fmt.Errorf("%s: either outstanding or rate is wanted", s.name)
+	}
+	return nil
+}
+
+// scenarios returns the built-in scenarios by name.
+func scenarios() []scenario {
+	files, err := scenarioFiles.ReadDir("scenarios")
+	if err != nil {
+		panic("BUG: " + err.Error())
+	}
+	var all []scenario
+	for _, f := range files {
+		text, err := scenarioFiles.ReadFile(path.Join("scenarios", f.Name()))
+		if err != nil {
+			panic("BUG: " + err.Error())
+		}
+		s, err := parseScenario(strings.TrimSuffix(f.Name(), scenarioSuffix), string(text))
+		if err != nil {
+			panic("BUG: " + err.Error())
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+// findScenario returns a built-in scenario, or the one in a file of the caller's.
+func findScenario(name string) (scenario, error) {
+	all := scenarios()
+	for _, s := range all {
+		if s.name == name {
+			return s, nil
+		}
+	}
+	if !strings.HasSuffix(name, scenarioSuffix) {
+		return scenario{}, fmt.Errorf("unknown scenario %q: 'noctule bench list' shows them; a file of your own ends in %s", name, scenarioSuffix)
+	}
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return scenario{}, fmt.Errorf("read the scenario: %w", err)
+	}
+	return parseScenario(strings.TrimSuffix(path.Base(name), scenarioSuffix), string(text))
+}
+
+// pickScenarios returns the scenarios of a comma-separated list of names, or all of them for "all".
+func pickScenarios(list string) ([]scenario, error) {
+	if list == "all" {
+		return scenarios(), nil
+	}
+	var picked []scenario
+	for name := range strings.SplitSeq(list, ",") {
+		s, err := findScenario(name)
+		if err != nil {
+			return nil, err
+		}
+		picked = append(picked, s)
+	}
+	return picked, nil
+}
+
+// runList prints the scenarios and the keys of their files.
+func runList(args []string, out, _ io.Writer) error {
+	if len(args) > 0 {
+		return usageError{fmt.Errorf("list takes no arguments")}
+	}
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, s := range scenarios() {
+		fmt.Fprintf(t, "%s\t%s\n", s.name, s.about)
+	}
+	fmt.Fprintf(t, "\nA file of your own, NAME%s, has these keys, one on each line:\n", scenarioSuffix)
+	for _, k := range scenarioKeys {
+		fmt.Fprintf(t, "%s\t%s\n", k.name, k.help)
+	}
+	return t.Flush()
+}
+
+// paired reports whether publisher i speaks to subscriber i alone.
+func (s *scenario) paired() bool { return s.pairs }
+
+// copies is how many subscribers get each message.
+func (s *scenario) copies() int {
+	if s.paired() {
+		return 1
+	}
+	return s.subs
+}
+
+// topic is what publisher or subscriber i publishes or subscribes to.
+func (s *scenario) topic(i int) string {
+	if s.paired() {
+		return fmt.Sprintf("bench/pair/%04d", i)
+	}
+	return "bench/pair/all0"
+}
+
+func (s *scenario) describe() string {
+	if s.idle > 0 {
+		return s.about
+	}
+	nodelay := "off"
+	if s.nodelay {
+		nodelay = "on"
+	}
+	return fmt.Sprintf("%s QoS %d, %d bytes, TCP_NODELAY %s", s.about, s.qos, s.payloadBytes, nodelay)
+}
