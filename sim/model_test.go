@@ -333,7 +333,7 @@ func (w *world) checkExplained(s *session, m *message, qos uint8, retain bool, s
 			continue
 		}
 		// What a member that ended leaves behind goes to another, who may have joined later.
-		live := v.possibly(m.sentAt, m.doneAt) || (v.group != "" && w.sharedHurt)
+		live := v.possibly(m.sentAt, m.doneAt) || (v.group != "" && w.sharesMove())
 		if !live && !(m.retain && v.rh != 2 && v.group == "") {
 			continue
 		}
@@ -366,7 +366,7 @@ func (w *world) checkExplained(s *session, m *message, qos uint8, retain bool, s
 // checkOrder holds promise 3 for what arrives live: from one publisher, per QoS, in the order sent.
 func (w *world) checkOrder(s *session, m *message, qos uint8, retain bool) {
 	shared := isShared(s, m)
-	if m.isWill || retain || m.sends != 1 || shared && (w.sharedHurt || s.groups > 1) {
+	if m.isWill || retain || m.sends != 1 || shared && (w.sharesMove() || s.groups > 1) {
 		return // two groups of one client may live on two loops, and nothing orders these
 	}
 	k := stream{m.pub, m.qos, qos, shared}
@@ -400,7 +400,7 @@ func (w *world) checkCount(s *session, m *message, qos uint8, count int) {
 		m.shared++
 		m.sharedQ1 = m.sharedQ1 || qos == 1
 		groups := w.groupsFor(m)
-		if m.shared > groups*sends && !(w.sharedHurt && m.sharedQ1) {
+		if m.shared > groups*sends && !(w.sharesMove() && m.sharedQ1) {
 			w.fail("%v reached %d members of %d shared groups (sent %d times)", m, m.shared, groups, sends)
 		}
 		return

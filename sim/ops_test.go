@@ -212,6 +212,9 @@ func (w *world) disturbs() bool {
 	return w.halts() || w.cfg.SlowConsumer == config.Disconnect
 }
 
+// sharesMove reports whether a shared delivery may have gone from one member to another.
+func (w *world) sharesMove() bool { return w.sharedHurt || w.cfg.SlowConsumer == config.Disconnect }
+
 // halts reports whether the broker may stop reading from a client for a while.
 func (w *world) halts() bool {
 	return w.cfg.SlowConsumer == config.Throttle || w.cfg.MaxOutputBytes < 1<<20
