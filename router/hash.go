@@ -66,6 +66,9 @@ func load32(p unsafe.Pointer) uint64 {
 	return uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24
 }
 
+// Name hashes a whole name, for tables of a shard's own.
+func (h *Hasher) Name(name string) uint64 { return h.bytes(name) }
+
 // level is the hash of one literal level at a position; a combined hash is the sum over the literal levels.
 func (h *Hasher) level(s string, position int) uint64 {
 	return fold(h.bytes(s), h.position[position])

@@ -40,6 +40,7 @@ type Index struct {
 	shapes  map[shape]*table
 	fitting fitting[*table]
 	deep    trie
+	version uint64 // counts the entries that came and went
 	groups  map[Share]*Group
 
 	entries []*[entriesChunk]Entry
@@ -57,6 +58,9 @@ func NewIndex(h *Hasher, interest *Interest, loop int) *Index {
 
 // Len returns the number of subscriptions, members of shared groups not counted.
 func (x *Index) Len() int { return x.subs }
+
+// Version changes when an entry comes or goes: what Match said of a topic holds as long as it does not.
+func (x *Index) Version() uint64 { return x.version }
 
 // Subscribe adds a subscription or replaces the one with the same key. The loop's interest is registered when it
 // returns. filter is kept.
@@ -140,6 +144,7 @@ func (x *Index) enter(filter string) *Entry {
 	if e := x.find(filter); e != nil {
 		return e
 	}
+	x.version++
 	e := x.takeEntry()
 	e.Filter = filter
 	s, key, ok := shapeOf(x.hasher, filter)
@@ -180,6 +185,7 @@ func (x *Index) dropIfEmpty(e *Entry) {
 	if len(e.Subs)+len(e.Groups) > 0 {
 		return
 	}
+	x.version++
 	tb := e.table
 	if tb == nil {
 		x.deep.remove(e.Filter)

@@ -12,6 +12,7 @@ import (
 type Interest struct {
 	read     atomic.Pointer[interestTables]
 	overflow atomic.Uint64 // loops with filters that have no shape: they get everything
+	version  atomic.Uint64 // counts the changes, each after it can be seen
 
 	// mu guards the writers' side: shapes, and every store into tables.
 	mu     sync.Mutex
@@ -46,6 +47,10 @@ func NewInterest() *Interest {
 	return n
 }
 
+// Version changes after every change that Loops can show, and before the SUBACK of it: what Loops said of a topic holds
+// as long as a version read before is the present one.
+func (n *Interest) Version() uint64 { return n.version.Load() }
+
 // Loops returns the loops that may have a filter for the topic, one bit each. No allocation, no lock.
 func (n *Interest) Loops(t *Topic) uint64 {
 	exact, open := n.read.Load().fitting.of(t.depth)
@@ -79,6 +84,7 @@ func (tb *interestTable) lookup(key uint64) uint64 {
 func (n *Interest) set(s shape, key uint64, loop int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	defer n.version.Add(1)
 	tb := n.shapes[s]
 	if tb == nil {
 		if len(n.shapes) >= shapesMax || n.beyond[s] > 0 {
@@ -159,6 +165,7 @@ func (tb *interestTable) grow() {
 func (n *Interest) clear(s shape, key uint64, loop int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	defer n.version.Add(1)
 	if keys := n.beyond[s]; keys > 0 {
 		n.beyond[s]--
 		if keys == 1 {
@@ -197,6 +204,7 @@ func (tb *interestTable) clear(key, bit uint64) {
 func (n *Interest) setOverflow(loop int, on bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	defer n.version.Add(1)
 	if on {
 		n.addOver(loop, 1)
 	} else {

@@ -22,7 +22,9 @@ const entryDeleted = ^uint32(0)
 // tableStart is the first size of a table: many shapes have a handful of filters.
 const tableStart = 8
 
-func newTable(s shape) *table { return &table{shape: s, exact: s.exact(), slots: make([]slot, tableStart)} }
+func newTable(s shape) *table {
+	return &table{shape: s, exact: s.exact(), slots: make([]slot, tableStart)}
+}
 
 func tagOf(key uint64) uint32 { return uint32(key >> 32) }
 

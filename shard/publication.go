@@ -29,7 +29,8 @@ type publication struct {
 	// msg is made when the publication must outlive the turn; the publication holds one reference.
 	msg *Message
 
-	topic router.Topic
+	topic   router.Topic // of scan
+	scanned bool
 	// encoded remembers where in some receiver's output (or in the read buffer) a wire form of this publication
 	// already stands, so that the next receiver of the same form gets a copy. The bytes stay in place until the
 	// turn's flush.
@@ -49,7 +50,7 @@ func (p *publication) reset() {
 		}
 	}
 	p.name, p.props, p.payload, p.body, p.msg = "", nil, nil, nil, nil
-	p.qos, p.retain, p.expiry, p.expirySeconds, p.version, p.origin = 0, false, 0, 0, 0, origin{}
+	p.qos, p.retain, p.expiry, p.expirySeconds, p.version, p.origin, p.scanned = 0, false, 0, 0, 0, origin{}, false
 }
 
 // load makes the publication stand for m, of which it takes one more reference.
@@ -64,6 +65,15 @@ func (p *publication) load(m *Message, now int64) {
 
 // size is what the publication counts against byte limits, as its message would.
 func (p *publication) size() int64 { return int64(len(p.name) + len(p.props) + len(p.payload)) }
+
+// scan returns the split and hashed topic name.
+func (p *publication) scan(h *router.Hasher) *router.Topic {
+	if !p.scanned {
+		p.topic.Scan(h, p.name)
+		p.scanned = true
+	}
+	return &p.topic
+}
 
 // message returns the counted form of the publication; the caller retains it to keep it.
 func (p *publication) message(pools *messagePools) *Message {

@@ -79,7 +79,7 @@ type liveNote struct{ hash, version uint64 }
 // storeRetained sends a retained publication to its partition and gives it its version [MQTT-3.3.1-5].
 func (s *Shard) storeRetained(p *publication) {
 	p.version = s.broker.retainVersion.Add(1)
-	partition := s.partitionOf(&p.topic)
+	partition := s.partitionOf(p.scan(s.hasher))
 	m := p.message(&s.broker.messages)
 	m.version = p.version
 	if partition == int(s.id) {
@@ -486,7 +486,7 @@ func (s *Shard) noteRetained(p *publication) {
 	if s.live == nil {
 		s.live = make([]liveNote, liveLog)
 	}
-	s.live[s.liveSeq%liveLog] = liveNote{p.topic.Hash(), p.version}
+	s.live[s.liveSeq%liveLog] = liveNote{p.scan(s.hasher).Hash(), p.version}
 	s.liveSeq++
 }
 

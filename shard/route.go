@@ -24,7 +24,6 @@ const referenceBytes = 8 << 10
 // publishRouted brings a publication of this loop into the broker: to its retained partition first, then to the other
 // loops with an interest, then to our own sessions. It reports whether anyone wants it.
 func (s *Shard) publishRouted(p *publication) (matched bool) {
-	p.topic.Scan(s.hasher, p.name)
 	if p.retain {
 		s.storeRetained(p)
 	}
@@ -36,7 +35,7 @@ func (s *Shard) publishRouted(p *publication) (matched bool) {
 
 // routeAway puts one entry into the ring of every other loop that has a filter for the topic.
 func (s *Shard) routeAway(p *publication) bool {
-	loops := s.interest.Loops(&p.topic) &^ (1 << s.id)
+	loops := s.loopsFor(p) &^ (1 << s.id)
 	if loops == 0 {
 		return false
 	}
@@ -53,7 +52,7 @@ func (s *Shard) routeLocal(p *publication) bool {
 	if p.retain && p.version != 0 {
 		s.noteRetained(p)
 	}
-	s.entries = s.index.Match(&p.topic, s.entries[:0])
+	s.match(p)
 	if len(s.entries) == 0 {
 		return false
 	}

@@ -69,6 +69,7 @@ type Shard struct {
 	out                       codec.PublishOut
 	whole                     []byte // the packet in hand when its array was given to us
 	entries                   []*router.Entry
+	routes                    *[routesKept]route
 	merged                    []mergedCopy
 	routeSeq                  uint64
 	codes                     []byte
@@ -180,7 +181,6 @@ func (s *Shard) receivePublish(m *Message) {
 	p := &s.pub
 	p.load(m, s.loop.Now())
 	m.Release()
-	p.topic.Scan(s.hasher, p.name)
 	s.routeLocal(p)
 	p.reset()
 }

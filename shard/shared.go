@@ -90,7 +90,7 @@ func (s *Shard) memberOnline(l *groupLeave) {
 
 // deliverGroup picks the member of a group that lives here and sends it the publication.
 func (s *Shard) deliverGroup(p *publication, g *router.Group) {
-	hash := p.topic.Hash()
+	hash := p.scan(s.hasher).Hash()
 	if s.strategy == router.HashClient {
 		hash = uint64(p.origin.loop)<<32 | uint64(p.origin.key)
 		hash *= 0x9e3779b97f4a7c15
