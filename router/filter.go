@@ -21,7 +21,9 @@ func ValidTopic(topic string) bool {
 }
 
 // TooDeep reports whether a topic name or filter has more than LevelsMax levels.
-func TooDeep(topic string) bool { return strings.Count(topic, "/") >= LevelsMax }
+func TooDeep(topic string) bool {
+	return len(topic) >= LevelsMax && strings.Count(topic, "/") >= LevelsMax
+}
 
 // ValidFilter reports whether filter is a topic filter: '#' alone in the last level, '+' alone in its level
 // [MQTT-4.7.1-1] [MQTT-4.7.1-2], not empty, at most LevelsMax levels.

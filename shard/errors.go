@@ -17,7 +17,6 @@ var (
 	errNoAuthMethod   = &codec.Error{Code: codec.ProtocolError, Req: "MQTT-4.12.0-7", Detail: "AUTH without an authentication method"}
 	errAckState       = &codec.Error{Code: codec.ProtocolError, Req: "MQTT-4.3.3", Detail: "acknowledgement of another QoS"}
 	errTooDeep        = &codec.Error{Code: codec.MalformedPacket, Req: "MQTT-4.7.3-3", Detail: "topic with too many levels"}
-	errTopicName      = &codec.Error{Code: codec.TopicNameInvalid, Req: "MQTT-3.3.2-2", Detail: "invalid topic name"}
 	errTopicAlias     = &codec.Error{Code: codec.TopicAliasInvalid, Req: "MQTT-3.3.2-9", Detail: "topic alias out of range"}
 	errUnknownAlias   = &codec.Error{Code: codec.ProtocolError, Req: "MQTT-3.3.4", Detail: "topic alias that was never set"}
 	errRetain         = &codec.Error{Code: codec.RetainNotSupported, Req: "MQTT-3.2.2-14", Detail: "retain not supported"}

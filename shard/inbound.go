@@ -119,11 +119,8 @@ func (s *Shard) publish(c *client, h codec.Header, packet, body []byte) error {
 		return errQoS
 	case in.Retain && !s.cfg.RetainAvailable:
 		return errRetain
-	case !router.ValidTopic(in.Topic):
-		if router.TooDeep(in.Topic) {
-			return errTooDeep
-		}
-		return errTopicName
+	case router.TooDeep(in.Topic): // the rest of a topic name's rules is the codec's
+		return errTooDeep
 	}
 	s.count.Received[in.QoS]++
 	if limit := s.cfg.MessageSizeLimit; limit > 0 && len(in.Payload) > int(limit) {
@@ -131,8 +128,7 @@ func (s *Shard) publish(c *client, h codec.Header, packet, body []byte) error {
 		s.acknowledge(c, in.QoS, in.PacketID, codec.PacketTooLarge)
 		return nil
 	}
-	p := &s.pub
-	p.reset()
+	p := &s.pub // reset when it was last used
 	p.name, p.payload, p.qos, p.retain = in.Topic, in.Payload, in.QoS, in.Retain
 	if len(in.Props) > 0 {
 		p.props = in.ForwardProps(s.props[:0])
@@ -228,6 +224,7 @@ func (s *Shard) holdQoS2(c *client, p *publication, in *codec.Publish) error {
 		ss.in.take(i).Release()
 	}
 	if s.inboundFull(ss.in, p.size()) {
+		p.reset()
 		return errReceiveMaximum
 	}
 	s.warnReceiveMaximum(c, len(ss.in.held)+1)
