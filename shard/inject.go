@@ -242,7 +242,7 @@ func (a *Attachment) Close() error {
 }
 
 // deliver gives one publication to the receiver. It reports false when nothing more is expected of it.
-func (a *Attachment) deliver(p *publication, g outgoing) bool {
+func (a *Attachment) deliver(p *publication, g *outgoing) bool {
 	d := &a.delivery
 	*d = Delivery{Topic: p.name, Payload: p.payload, Props: p.props, SubIDs: d.SubIDs[:0], PacketID: g.id, QoS: g.qos,
 		Retain: g.retain, Dup: g.dup, HasExpiry: p.expiry != 0, Expiry: p.expirySeconds}

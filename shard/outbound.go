@@ -240,7 +240,7 @@ func (s *Shard) sendDelivery(ss *session, c *client, d *delivery) {
 	}
 	p := &s.queuedPub
 	p.load(d.msg, s.loop.Now())
-	sent := s.sendPublish(c, p, outgoing{qos: d.qos, retain: d.retain, dup: d.again, id: d.id, subID: d.subID, ids: d.ids})
+	sent := s.sendPublish(c, p, &outgoing{qos: d.qos, retain: d.retain, dup: d.again, id: d.id, subID: d.subID, ids: d.ids})
 	p.reset()
 	if !sent || d.qos == 0 {
 		s.finish(o, d)
@@ -283,7 +283,7 @@ func (s *Shard) settle(ss *session, d *delivery) {
 
 // enqueue adds a delivery to the session: sent at once when the window is open and nothing waits before it, else
 // queued within the bounds, else treated by the slow-consumer policy.
-func (s *Shard) enqueue(ss *session, p *publication, g outgoing, share *router.Share) {
+func (s *Shard) enqueue(ss *session, p *publication, g *outgoing, share *router.Share) {
 	o := ss.out
 	if o == nil {
 		o = &outbound{}

@@ -473,7 +473,7 @@ func (s *Shard) deliverRetained(ss *session, r *replay, m *Message) {
 	p := &s.replayPub
 	p.load(m, s.loop.Now())
 	s.paced = true
-	s.deliverTo(ss, p, outgoing{qos: s.outgoingQoS(m.qos, r.sub.QoS), retain: true, subID: r.sub.ID}, nil)
+	s.deliverTo(ss, p, &outgoing{qos: s.outgoingQoS(m.qos, r.sub.QoS), retain: true, subID: r.sub.ID}, nil)
 	s.paced = false
 	p.reset()
 }

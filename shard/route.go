@@ -81,7 +81,7 @@ func (s *Shard) deliver(p *publication, sub *router.Subscriber) {
 	}
 	g := outgoing{qos: s.outgoingQoS(p.qos, sub.QoS), subID: sub.ID}
 	g.retain = p.retain && sub.Flags&router.FlagRetainAsPublished != 0 // [MQTT-3.3.1-12] [MQTT-3.3.1-13]
-	s.deliverTo(ss, p, g, nil)
+	s.deliverTo(ss, p, &g, nil)
 }
 
 // outgoingQoS is the QoS of a delivery: the lower one, or the subscription's with `upgrade_outgoing_qos`
@@ -94,7 +94,7 @@ func (s *Shard) outgoingQoS(published, granted uint8) uint8 {
 }
 
 // deliverTo gives a publication to a session: QoS 0 at once or not at all, QoS 1 and 2 through its queue.
-func (s *Shard) deliverTo(ss *session, p *publication, g outgoing, share *router.Share) {
+func (s *Shard) deliverTo(ss *session, p *publication, g *outgoing, share *router.Share) {
 	if g.qos > 0 {
 		s.enqueue(ss, p, g, share)
 		return
@@ -154,7 +154,7 @@ func (s *Shard) deliverMerged(p *publication) {
 		}
 		ss := m.ss
 		m.ss = nil
-		s.deliverTo(ss, p, g, nil)
+		s.deliverTo(ss, p, &g, nil)
 	}
 }
 
@@ -192,7 +192,7 @@ const (
 
 // sendPublish encodes a publication into the output of a connected client. It reports false when the client's maximum
 // packet size forbids it, which counts as delivered [MQTT-3.1.2-25].
-func (s *Shard) sendPublish(c *client, p *publication, g outgoing) (sent bool) {
+func (s *Shard) sendPublish(c *client, p *publication, g *outgoing) (sent bool) {
 	if c.sink != nil {
 		if !c.sink.deliver(p, g) {
 			s.dropOutput(c.session)
@@ -252,7 +252,7 @@ func (s *Shard) sendPublish(c *client, p *publication, g outgoing) (sent bool) {
 }
 
 // sendCopy sends a wire form that stands somewhere already, with this receiver's packet identifier and DUP flag.
-func (s *Shard) sendCopy(c *client, p *publication, src []byte, g outgoing) bool {
+func (s *Shard) sendCopy(c *client, p *publication, src []byte, g *outgoing) bool {
 	if c.maxPacket != 0 && len(src) > int(c.maxPacket) {
 		s.count.TooLargeForClient++
 		return false

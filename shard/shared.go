@@ -116,7 +116,7 @@ func (s *Shard) deliverGroup(p *publication, g *router.Group) {
 func (s *Shard) deliverShared(ss *session, p *publication, m *router.Member, share *router.Share, qos uint8) {
 	g := outgoing{qos: qos, subID: m.ID}
 	g.retain = p.retain && m.Flags&router.FlagRetainAsPublished != 0
-	s.deliverTo(ss, p, g, share)
+	s.deliverTo(ss, p, &g, share)
 }
 
 // receiveShared handles a delivery from a group's home: the member takes it, or it goes back.
