@@ -21,18 +21,19 @@ var allowed = map[string][]string{
 	"config": {},
 	"shard":  {"codec", "loop", "router", "config"},
 
-	"cmd/noctule":     {"codec", "loop", "router", "config", "shard", "bench"},
+	"cmd/noctule":     {"codec", "loop", "router", "config", "shard", "bench", "scripts/tune"},
 	"config/gen":      {"config"},
 	"bench":           {"codec"},
 	"conformance":     {},
 	"conformance/gen": {},
 	"e2e":             {},
+	"scripts/tune":    {},
 	"sim":             {"codec", "loop", "router", "config", "shard"},
 }
 
 // outside is the modules that a shipped package may import, beside the standard library.
 var outside = map[string][]string{
-	"loop":       {"golang.org/x/sys"},
+	"loop":  {"golang.org/x/sys"},
 	"bench": {"golang.org/x/sys"},
 }
 
