@@ -10,6 +10,7 @@ import (
 
 	"github.com/noctulemq/noctule/bench"
 	"github.com/noctulemq/noctule/config"
+	"github.com/noctulemq/noctule/scripts/tune"
 )
 
 // version is set by the linker for releases.
@@ -28,6 +29,9 @@ func main() { os.Exit(run(os.Args)) }
 func run(args []string) int {
 	if len(args) > 1 && args[1] == "bench" {
 		return bench.Main(args[2:])
+	}
+	if len(args) > 1 && args[1] == "tune" {
+		return tune.Main(args[2:])
 	}
 	f, err := parseFlags(args[1:])
 	if err != nil {
