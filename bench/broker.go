@@ -114,6 +114,14 @@ func (s brokerSpec) located() (brokerSpec, error) {
 	return s, nil
 }
 
+// lacks says why the broker cannot run a scenario; "" if it can.
+func (s brokerSpec) lacks(sc scenario) string {
+	if s.name == "floor" && (sc.share != "" || sc.filters > 0 || sc.retained > 0) {
+		return "the floor knows exact topics only: no groups, no wildcards, no retained messages"
+	}
+	return ""
+}
+
 // parsePeer reads NAME=COMMAND[,PORT].
 func parsePeer(text string) (brokerSpec, error) {
 	name, command, ok := strings.Cut(strings.TrimSpace(text), "=")

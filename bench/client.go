@@ -2,6 +2,7 @@ package bench
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -13,6 +14,10 @@ const (
 	// heldBytesMax bounds what a paced publisher keeps for a broker that does not read; beyond it messages are held back
 	// and counted, not sent.
 	heldBytesMax = 1 << 20
+	// slowBufferBytes is the receive buffer of a subscriber that stops reading.
+	slowBufferBytes = 4 << 10
+	// answerBytesMax bounds the answer to a request of a handshake: the SUBACK of filtersPerPacket filters, and some.
+	answerBytesMax = 64 + filtersPerPacket
 	// handshakeTimeout bounds each blocking read and write before a client joins the loop.
 	handshakeTimeout = 10 * time.Second
 )
@@ -24,6 +29,8 @@ type client struct {
 	out []byte // bytes not yet taken by the socket, from sent on, owned
 	// sent is how much of out is written.
 	sent int
+	// sinceNs is when the client of a churning scenario began to connect.
+	sinceNs int64
 	// queued says that the client stands in the engine's flush list.
 	queued bool
 }
@@ -69,12 +76,12 @@ func (c *client) handshake(port int, clientID, filter string, qos byte) error {
 	return c.exchange(appendSubscribe(nil, filter, qos), packetSuback, 2)
 }
 
-// exchange writes one request and reads its answer, whose byte codeAt must say success.
+// exchange writes one request and reads its answer, whose bytes from codeAt on must all say success.
 func (c *client) exchange(request []byte, answer byte, codeAt int) error {
 	if _, err := unix.Write(c.fd, request); err != nil {
 		return err
 	}
-	var buf [64]byte
+	var buf [answerBytesMax]byte
 	have := 0
 	for {
 		n, err := unix.Read(c.fd, buf[have:])
@@ -95,7 +102,7 @@ func (c *client) exchange(request []byte, answer byte, codeAt int) error {
 		if size == 0 {
 			continue
 		}
-		if p.first != answer || len(p.body) <= codeAt || p.body[codeAt] >= 0x80 || size != have {
+		if p.first != answer || len(p.body) <= codeAt || slices.Max(p.body[codeAt:]) >= 0x80 || size != have {
 			return fmt.Errorf("want packet 0x%02x with success, got % x", answer, buf[:have])
 		}
 		if answer == packetConnack && p.body[codeAt] != 0 {

@@ -12,14 +12,20 @@ const (
 	// stallNs is how long a run waits for the next delivery before it gives up: on full speed, and when it collects
 	// what is still under way after the window.
 	stallNs = int64(2 * time.Second)
+	// stormStallNs is the same while clients reconnect: a SYN that found the broker's accept queue full is sent again after
+	// 1, 3, 7 and 15 seconds.
+	stormStallNs = int64(20 * time.Second)
 	// pollNs bounds one wait, so that the phases end in time when nothing arrives.
 	pollNs = int64(time.Millisecond)
 )
 
 var (
 	errClosed  = errors.New("the broker closed a connection")
-	errStalled = errors.New("no message was delivered for 2 s")
+	errStalled = errors.New("nothing was delivered")
 )
+
+// clientEvents is what a socket is watched for.
+const clientEvents = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET
 
 // publisher is the sending side of one client.
 type publisher struct {
@@ -31,16 +37,19 @@ type publisher struct {
 	// waiting[seq mod its length] counts the subscribers that still miss message seq. Only for several copies at full
 	// speed; its length exceeds the outstanding bound.
 	waiting []int
-	ready   bool // stands in the engine's refill list
+	// low is the oldest message that no member of the group has yet. Only with share.
+	low   uint64
+	ready bool // stands in the engine's refill list
 }
 
 // engine is one run: all clients, their loop, and what it counted. One thread drives it.
 type engine struct {
 	s       scenario
+	port    int
 	epfd    int
 	clients []*client
 	pubs    []publisher
-	flows   []flow // of subscriber i from publisher j: i*len(pubs)+j, or i alone for pairs
+	flows   []flow // of subscriber i from publisher j: i*len(pubs)+j; i alone for pairs, j alone for a group
 	subBase int    // clients[subBase+i] is subscriber i
 	buf     []byte
 	events  []unix.EpollEvent
@@ -51,6 +60,11 @@ type engine struct {
 	pace       pacer
 	turn       int // the publisher whose turn it is at a fixed rate
 	recording  bool
+	goal       uint64 // deliveries at which the window ends; 0: at its time
+
+	restart *restart // nil but for a scenario with stored messages
+	hangUps []int    // churning clients that are done and close
+	dials   int      // connections begun, to take the source addresses in turn
 
 	counts     flowCounts
 	corrupt    uint64 // payloads that failed their check, or claim a message that was not sent
@@ -65,7 +79,7 @@ func newEngine(s scenario, port int, tick time.Duration) (*engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open epoll: %w", err)
 	}
-	e := &engine{s: s, epfd: epfd, buf: make([]byte, readBytes), events: make([]unix.EpollEvent, 512), base: time.Now()}
+	e := &engine{s: s, port: port, epfd: epfd, buf: make([]byte, readBytes), events: make([]unix.EpollEvent, 512), base: time.Now()}
 	e.pace = pacer{tickNs: int64(tick), perSec: int64(s.perSec)}
 	if err := e.connect(port); err != nil {
 		e.close()
@@ -76,6 +90,15 @@ func newEngine(s scenario, port int, tick time.Duration) (*engine, error) {
 
 func (e *engine) connect(port int) error {
 	s := &e.s
+	if s.churns() {
+		return e.openChurn()
+	}
+	if s.retained > 0 {
+		e.restart = newRestart(s)
+		if err := e.restart.store(port, s.payloadBytes); err != nil {
+			return err
+		}
+	}
 	e.pubs = make([]publisher, s.pubs)
 	for i := range e.pubs {
 		c, err := dialClient(port, fmt.Sprintf("load-pub-%04d", i), "", 0)
@@ -90,16 +113,16 @@ func (e *engine) connect(port int) error {
 	}
 	e.subBase = len(e.clients)
 	for i := range s.subs {
-		c, err := dialClient(port, fmt.Sprintf("load-sub-%04d", i), s.topic(i), s.qos)
+		c, err := dialClient(port, fmt.Sprintf("load-sub-%04d", i), s.filter(i), s.qos)
 		if err != nil {
 			return err
 		}
 		e.clients = append(e.clients, c)
 	}
-	e.flows = make([]flow, s.subs)
-	if !s.paired() {
-		e.flows = make([]flow, s.subs*s.pubs)
+	if err := e.fillIndex(port); err != nil {
+		return err
 	}
+	e.flows = make([]flow, s.flows())
 	return e.register()
 }
 
@@ -108,7 +131,7 @@ func (e *engine) register() error {
 		if err := unix.SetNonblock(c.fd, true); err != nil {
 			return fmt.Errorf("make a socket non-blocking: %w", err)
 		}
-		ev := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET, Fd: int32(i)}
+		ev := unix.EpollEvent{Events: clientEvents, Fd: int32(i)}
 		if err := unix.EpollCtl(e.epfd, unix.EPOLL_CTL_ADD, c.fd, &ev); err != nil {
 			return fmt.Errorf("add a socket to epoll: %w", err)
 		}
@@ -125,11 +148,11 @@ func (e *engine) close() {
 
 func (e *engine) nowNs() int64 { return int64(time.Since(e.base)) }
 
-// drive publishes and receives until endNs of the run's clock.
+// drive publishes and receives until endNs of the run's clock, or the goal.
 func (e *engine) drive(endNs int64) error {
 	for {
 		now := e.nowNs()
-		if now >= endNs {
+		if now >= endNs || e.goal > 0 && e.counts.unique >= e.goal {
 			return nil
 		}
 		wait := min(endNs-now, pollNs)
@@ -138,10 +161,14 @@ func (e *engine) drive(endNs int64) error {
 				return err
 			}
 			wait = max(min(wait, e.pace.nextNs()-e.nowNs()), 0)
-		} else if now-e.lastNewsNs > stallNs {
-			return errStalled
+		}
+		if patience := e.patienceNs(); (e.s.perSec == 0 || e.goal > 0) && e.recording && now-e.lastNewsNs > patience {
+			return fmt.Errorf("%w for %v", errStalled, time.Duration(patience))
 		}
 		if err := e.collect(wait); err != nil {
+			return err
+		}
+		if err := e.redial(); err != nil {
 			return err
 		}
 		e.refill()
@@ -151,12 +178,57 @@ func (e *engine) drive(endNs int64) error {
 	}
 }
 
+func (e *engine) patienceNs() int64 {
+	if e.s.reconnects > 0 {
+		return stormStallNs
+	}
+	return stallNs
+}
+
+// begin does what a scenario does once, when the window begins.
+func (e *engine) begin() error {
+	e.goal = 0
+	if e.s.messages > 0 {
+		e.goal = e.counts.unique + uint64(e.s.messages*e.s.copies())
+	}
+	switch {
+	case e.s.retained > 0:
+		return e.subscribeAll()
+	case e.s.reconnects > 0:
+		e.goal = uint64(e.s.reconnects)
+		return e.cutOff()
+	case e.s.slow > 0:
+		return e.stopReading()
+	}
+	return nil
+}
+
+// stopReading takes the slow subscribers, the last ones, out of the loop. Their receive buffers stay small, so that soon
+// the broker has to keep what they do not read.
+func (e *engine) stopReading() error {
+	for i := e.s.subs - e.s.slow; i < e.s.subs; i++ {
+		fd := e.clients[e.subBase+i].fd
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, slowBufferBytes); err != nil {
+			return fmt.Errorf("bound a receive buffer: %w", err)
+		}
+		if err := unix.EpollCtl(e.epfd, unix.EPOLL_CTL_DEL, fd, nil); err != nil {
+			return fmt.Errorf("take a socket out of epoll: %w", err)
+		}
+	}
+	return nil
+}
+
 // start sends every publisher's first messages at full speed, or starts the schedule.
 func (e *engine) start() error {
 	now := e.nowNs()
 	e.pace.startNs, e.lastNewsNs = now, now
 	if e.s.perSec > 0 {
 		return nil
+	}
+	for i := range e.s.connects {
+		if err := e.dial(i, now); err != nil {
+			return err
+		}
 	}
 	for i := range e.pubs {
 		e.markReady(i)
@@ -184,6 +256,12 @@ func (e *engine) settle() error {
 
 // expected is how many deliveries the messages sent so far should make.
 func (e *engine) expected() uint64 {
+	if e.s.churns() {
+		return e.counts.unique
+	}
+	if e.restart != nil {
+		return e.restart.expected(e.pubs)
+	}
 	var sent uint64
 	for i := range e.pubs {
 		sent += e.pubs[i].sent
@@ -264,9 +342,12 @@ func (e *engine) takePackets(i int, b []byte) (used int, err error) {
 			return used, nil
 		}
 		used += size
-		if i < e.subBase {
+		switch {
+		case e.s.churns():
+			err = e.takeAtCaller(i, p, now)
+		case i < e.subBase:
 			err = e.takeAtPublisher(i, p)
-		} else {
+		default:
 			err = e.takeAtSubscriber(i, p, now)
 		}
 		if err != nil {

@@ -4,11 +4,11 @@ import "testing"
 
 // newTestEngine is an engine without sockets: messages are handed to deliver directly.
 func newTestEngine(s scenario) *engine {
-	e := &engine{s: s, pubs: make([]publisher, s.pubs), flows: make([]flow, s.subs*s.pubs)}
+	e := &engine{s: s, pubs: make([]publisher, s.pubs), flows: make([]flow, s.flows())}
 	for j := range e.pubs {
 		e.pubs[j].c = &client{}
 		e.pubs[j].template = newPublishTemplate(s.topic(j), s.qos, s.payloadBytes)
-		if s.copies() > 1 {
+		if s.copies() > 1 && s.outstanding > 0 {
 			e.pubs[j].waiting = make([]int, 2*s.outstanding)
 		}
 		e.clients = append(e.clients, e.pubs[j].c)
@@ -74,6 +74,60 @@ func TestAcknowledgementsHoldCreditToo(t *testing.T) {
 func TestMessageThatWasNeverSentIsCorrupt(t *testing.T) {
 	e := newTestEngine(scenario{pubs: 1, subs: 1, payloadBytes: 64, outstanding: 2})
 	e.deliverSeq(0, 0)
+	if e.corrupt != 1 || e.counts.unique != 0 {
+		t.Fatalf("corrupt %d, %+v", e.corrupt, e.counts)
+	}
+}
+
+func TestGroupCreditComesBackWithEachMessageAndOnlyOnce(t *testing.T) {
+	e := newTestEngine(scenario{pubs: 1, subs: 3, share: "g", payloadBytes: 64, outstanding: 3})
+	e.markReady(0)
+	e.refill()
+	e.deliverSeq(2, 1)
+	e.refill()
+	if e.pubs[0].sent != 4 || e.pubs[0].low != 0 {
+		t.Fatalf("%d sent and low at %d after the second message came first, want 4 and 0", e.pubs[0].sent, e.pubs[0].low)
+	}
+	e.deliverSeq(0, 0)
+	e.deliverSeq(1, 0)
+	e.refill()
+	if e.counts != (flowCounts{unique: 2, duplicates: 1}) || e.pubs[0].sent != 5 || e.pubs[0].low != 2 {
+		t.Fatalf("%+v, %d sent, low at %d", e.counts, e.pubs[0].sent, e.pubs[0].low)
+	}
+}
+
+func TestGroupWaitsForAMessageThatIsMissing(t *testing.T) {
+	e := newTestEngine(scenario{pubs: 1, subs: 2, share: "g", payloadBytes: 64, outstanding: 2})
+	e.markReady(0)
+	e.refill()
+	for seq := uint64(1); seq < e.pubs[0].sent; seq++ {
+		e.deliverSeq(0, seq)
+		e.refill()
+	}
+	if e.pubs[0].sent != flowWindow {
+		t.Fatalf("%d sent while message 0 is missing, want the window of %d", e.pubs[0].sent, flowWindow)
+	}
+	e.deliverSeq(1, 0)
+	if got := e.expected() - e.counts.unique; got != 0 || e.counts.duplicates != 0 {
+		t.Fatalf("%d lost, %+v", got, e.counts)
+	}
+}
+
+func TestSlowSubscribersAreNotCounted(t *testing.T) {
+	e := newTestEngine(scenario{pubs: 1, subs: 3, slow: 1, payloadBytes: 64, perSec: 10})
+	e.publish(0, 0)
+	e.deliverSeq(0, 0)
+	e.deliverSeq(2, 0)
+	e.deliverSeq(1, 0)
+	if e.counts.unique != 2 || e.expected() != 2 || e.corrupt != 0 {
+		t.Fatalf("%+v, %d expected, %d corrupt", e.counts, e.expected(), e.corrupt)
+	}
+}
+
+func TestMessageToAClientOfTheBackgroundIsCorrupt(t *testing.T) {
+	e := newTestEngine(scenario{pubs: 1, subs: 1, payloadBytes: 64, outstanding: 2})
+	e.publish(0, 0)
+	e.deliverSeq(1, 0)
 	if e.corrupt != 1 || e.counts.unique != 0 {
 		t.Fatalf("corrupt %d, %+v", e.corrupt, e.counts)
 	}

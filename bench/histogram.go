@@ -38,6 +38,29 @@ func (h *histogram) record(ns int64) {
 	h.total++
 }
 
+// correct adds the records that a stall kept from being made. At full speed a publisher that waits for a delivery sends
+// nothing meanwhile, so a stall shows in its outstanding messages alone, and the quantiles look as if it had been short.
+// Each outstanding message is a slot that would have sent every median latency; a record of v therefore stands for more,
+// of v less one, two, three medians, down to one: those that messages sent at these times would have had (HdrHistogram
+// calls it the correction for coordinated omission). A fixed rate needs none of this: there latency counts from the time
+// that a message was due.
+func (h *histogram) correct() {
+	every := uint64(h.quantile(0.5))
+	if every == 0 {
+		return
+	}
+	made := h.counts
+	for i, n := range made {
+		if n == 0 {
+			continue
+		}
+		for v := bucketMax(i); v >= 2*every; v -= every {
+			h.counts[bucketOf(v-every)] += n
+			h.total += n
+		}
+	}
+}
+
 // quantile is the value at or below which the share q of all records lies; 0 without records.
 func (h *histogram) quantile(q float64) int64 {
 	if h.total == 0 {

@@ -43,3 +43,20 @@ func TestHistogramWithoutRecordsAndBelowZero(t *testing.T) {
 		t.Fatalf("a negative value reads %d of %d", got, h.total)
 	}
 }
+
+func TestCorrectionAddsWhatAStallHeldBack(t *testing.T) {
+	var h histogram
+	for range 100 {
+		h.record(10)
+	}
+	h.record(45)
+	h.correct() // 45 stands for 35, 25 and 15 too; 5 is below one median
+	if h.total != 104 || h.counts[45] != 1 || h.counts[35] != 1 || h.counts[25] != 1 || h.counts[15] != 1 {
+		t.Fatalf("%d records: %v", h.total, h.counts[:64])
+	}
+	var empty histogram
+	empty.correct()
+	if empty.total != 0 {
+		t.Fatal("an empty histogram has records")
+	}
+}

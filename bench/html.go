@@ -37,6 +37,7 @@ type section struct {
 	Titles      []string
 	Rows        []row
 	Failures    []result
+	Skipped     []result // of the first repetition: the others were skipped for the same reason
 }
 
 // row is one broker's line of a table.
@@ -162,16 +163,16 @@ func (g *group) measured() bool { return g.sum.Runs > g.sum.Failed }
 // compared reports whether there is a ratio to draw.
 func (g *group) compared() bool { return !g.isFirst && g.sum.Ratio.Median > 0 }
 
-// column is one column of a table: its title, where FIRST is put in, and what it shows of a group.
+// column is one column of a table: its title, where FIRST and UNIT are put in, and what it shows of a group.
 type column struct {
 	title string
 	show  func(*group) cell
 }
 
 var trafficColumns = []column{
-	{"CPU µs/message (min–max)", costCell("%.3f")},
+	{"CPU µs/UNIT (min–max)", costCell("%.3f")},
 	{"FIRST/this (min–max)", ratioCell},
-	{"messages/s", medianCell("%.0f", func(r *result) float64 { return r.Rate })},
+	{"UNITs/s", medianCell("%.0f", func(r *result) float64 { return r.Rate })},
 	{"lost", faultCell(func(r *result) uint64 { return r.Lost })},
 	{"dup", faultCell(func(r *result) uint64 { return r.Duplicates })},
 	{"order breaks", faultCell(func(r *result) uint64 { return r.OrderBreaks })},
@@ -181,12 +182,17 @@ var trafficColumns = []column{
 	{"p50 ms", medianCell("%.3f", func(r *result) float64 { return r.P50Ms })},
 	{"p99 ms", medianCell("%.3f", func(r *result) float64 { return r.P99Ms })},
 	{"p99.9 ms", medianCell("%.3f", func(r *result) float64 { return r.P999Ms })},
+	{"max ms", medianCell("%.3f", func(r *result) float64 { return r.MaxMs })},
+	{"resident MiB", medianCell("%.1f", func(r *result) float64 { return float64(r.ResidentBytes) / (1 << 20) })},
 	{"CPU %", medianCell("%.0f", func(r *result) float64 { return 100 * r.BrokerCPU })},
 	{"load %", medianCell("%.0f", func(r *result) float64 { return 100 * r.GeneratorCPU })},
 	{"others on CPU %", medianCell("%.0f", func(r *result) float64 { return 100 * r.BrokerOthers })},
 	{"others on load %", medianCell("%.0f", func(r *result) float64 { return 100 * r.GeneratorOthers })},
 	{"runs", runsCell},
 }
+
+// retainedColumn is in the tables of scenarios that wait for stored messages.
+var retainedColumn = column{"retained ms", medianCell("%.1f", func(r *result) float64 { return r.RetainedMs })}
 
 var idleColumns = []column{
 	{"resident bytes/connection (min–max)", costCell("%.0f")},
@@ -258,11 +264,13 @@ func (r *report) section(name string) section {
 	columns := trafficColumns
 	if r.isIdle(name) {
 		columns = idleColumns
+	} else if known, err := findScenario(name); err == nil && known.retained > 0 {
+		columns = append(slices.Clip(columns), retainedColumn)
 	}
 	brokers := r.brokerNames()
 	s.Titles = append(s.Titles, "broker")
 	for _, c := range columns {
-		s.Titles = append(s.Titles, strings.ReplaceAll(c.title, "FIRST", brokers[0]))
+		s.Titles = append(s.Titles, strings.NewReplacer("FIRST", brokers[0], "UNIT", unitOf(name)).Replace(c.title))
 	}
 	for _, broker := range brokers {
 		g := r.group(name, broker)
@@ -273,8 +281,12 @@ func (r *report) section(name string) section {
 		s.Rows = append(s.Rows, line)
 	}
 	for i := range r.Runs {
-		if run := &r.Runs[i]; run.Scenario == name && run.Error != "" {
+		run := &r.Runs[i]
+		if run.Scenario == name && run.Error != "" {
 			s.Failures = append(s.Failures, *run)
+		}
+		if run.Scenario == name && run.Skipped != "" && run.Rep == 1 {
+			s.Skipped = append(s.Skipped, *run)
 		}
 	}
 	return s
@@ -290,6 +302,14 @@ func (r *report) about(name string) string {
 		s.nodelay = r.Runs[i].NoDelay
 	}
 	return s.describe()
+}
+
+// unitOf is what a scenario counts.
+func unitOf(scenarioName string) string {
+	if s, err := findScenario(scenarioName); err == nil && s.churns() {
+		return "connection"
+	}
+	return "message"
 }
 
 // isIdle reports whether a scenario is about memory. The runs know it, unless all of them failed early.
@@ -387,7 +407,7 @@ const (
 
 // svgBars draws the cost of each broker in one scenario.
 func (r *report) svgBars(scenarioName string) string {
-	title, unit, format := "CPU per message", "µs", "%.3f"
+	title, unit, format := "CPU per "+unitOf(scenarioName), "µs", "%.3f"
 	if r.isIdle(scenarioName) {
 		title, unit, format = "Resident memory per connection", "bytes", "%.0f"
 	}
@@ -488,7 +508,7 @@ func (r *report) svgRatios() string {
 	first := brokers[0]
 	title := "Cost of " + shorten(first, 20) + " ÷ cost of the other broker"
 	d.text(plotMargin, 18, "head", "start", title)
-	d.text(plotMargin, 34, "faint", "start", "CPU per message; with silent connections: memory of each")
+	d.text(plotMargin, 34, "faint", "start", "CPU per message or connection; when idle: memory")
 	d.y = 58
 	scenarioNames := r.scenarioNames()
 	x := r.ratioAxis(&d, float64(len(scenarioNames))*(ratioHead+ratioRow*float64(len(brokers)-1)))

@@ -220,6 +220,25 @@ func TestHTMLShowsFailedRuns(t *testing.T) {
 	}
 }
 
+func TestHTMLShowsSkippedRunsAndUnits(t *testing.T) {
+	r := sampleReport("noctule", "mosquitto")
+	for i := range r.Runs {
+		if run := &r.Runs[i]; run.Scenario == "pair-1-full" && run.Broker == "mosquitto" {
+			*run = result{Scenario: run.Scenario, Broker: run.Broker, Rep: run.Rep, Skipped: "it has no <pairs>"}
+		}
+	}
+	page := written(t, r)
+	svgParts(t, page)
+	for _, want := range []string{"mosquitto did not run it: it has no &lt;pairs&gt;", "CPU µs/connection (min–max)", "retained ms"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("%q is missing", want)
+		}
+	}
+	if n := strings.Count(page, "did not run it"); n != 1 {
+		t.Errorf("%d notes for one broker", n)
+	}
+}
+
 func TestHTMLOfLittleDoesNotPanic(t *testing.T) {
 	for name, r := range map[string]report{
 		"nothing":        {},

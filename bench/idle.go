@@ -58,6 +58,7 @@ func measureIdle(r *result, s scenario, b *broker) error {
 	}
 	n := float64(len(clients))
 	r.Connections, r.ResidentBefore, r.ResidentAfter = len(clients), before, after
+	r.ResidentBytes = after
 	r.BytesPerConn = float64(after-before) / n
 	r.ConnectMicros = float64(cpuConnected-cpuBefore) / 1e3 / n
 	r.IdleCPUPermille = float64(cpuEnd-cpuSilent) / float64(idleWatch) * 1e3

@@ -3,6 +3,7 @@ package bench
 import (
 	"errors"
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -13,8 +14,9 @@ type result struct {
 	Rep       int     `json:"rep"`
 	NoDelay   bool    `json:"tcp_nodelay"`
 	Error     string  `json:"error,omitempty"`
-	Seconds   float64 `json:"seconds"`   // length of the measured window
-	Delivered uint64  `json:"delivered"` // messages delivered in it, copies not counted
+	Skipped   string  `json:"skipped,omitempty"` // why the broker did not run it
+	Seconds   float64 `json:"seconds"`           // length of the measured window
+	Delivered uint64  `json:"delivered"`         // messages delivered in it, copies not counted; or connections made
 	CPUMicros float64 `json:"cpu_us_per_message"`
 	Rate      float64 `json:"messages_per_second"`
 
@@ -24,12 +26,18 @@ type result struct {
 	OrderBreaks uint64 `json:"order_breaks"`
 	Corrupt     uint64 `json:"corrupt"`
 
-	// Of the window. Latency counts from the time a message was due.
+	// Of the window. Latency counts from the time a message was due; at full speed, where nothing is due at a time, it is
+	// corrected for stalls (see histogram.correct). For connections it is the time until they stand.
 	Late     uint64  `json:"late"`
 	HeldBack uint64  `json:"held_back"`
 	P50Ms    float64 `json:"latency_p50_ms"`
 	P99Ms    float64 `json:"latency_p99_ms"`
 	P999Ms   float64 `json:"latency_p999_ms"`
+	MaxMs    float64 `json:"latency_max_ms"`
+
+	ResidentBytes int64 `json:"resident_bytes"` // of the broker at the end of the window
+	// RetainedMs is the time from the SUBSCRIBEs until the last stored message came; 0 if some never did.
+	RetainedMs float64 `json:"retained_ms,omitempty"`
 
 	// Shares of one CPU. Others is what neither the broker nor the generator used of its CPU: a run with much of it was disturbed.
 	BrokerCPU       float64 `json:"broker_cpu"`
@@ -57,6 +65,9 @@ type measureOptions struct {
 // measure runs one scenario against one broker. A run that fails keeps the counts it has, with the reason in Error.
 func measure(s scenario, spec brokerSpec, rep int, o measureOptions) result {
 	r := result{Scenario: s.name, Broker: spec.name, Rep: rep, NoDelay: s.nodelay}
+	if r.Skipped = spec.lacks(s); r.Skipped != "" {
+		return r
+	}
 	b, err := startBroker(spec, o.cpus[0], s.nodelay, o.confExtra)
 	if err != nil {
 		r.Error = err.Error()
@@ -87,6 +98,9 @@ func measureTraffic(r *result, s scenario, b *broker, o measureOptions) error {
 		err = e.settle()
 	}
 	r.Lost = e.expected() - e.counts.unique
+	if e.restart != nil && e.restart.doneNs > 0 {
+		r.RetainedMs = float64(e.restart.doneNs-e.restart.askedNs) / 1e6
+	}
 	r.Duplicates, r.OrderBreaks, r.Corrupt = e.counts.duplicates, e.counts.orderBreaks, e.corrupt
 	return err
 }
@@ -105,7 +119,14 @@ func (e *engine) window(r *result, pid int, o measureOptions) error {
 	}
 	first := e.counts.unique
 	e.recording = true
-	if err := e.drive(before.atNs + int64(o.window)); err != nil {
+	if err := e.begin(); err != nil {
+		return err
+	}
+	endNs := before.atNs + int64(o.window)
+	if e.goal > 0 {
+		endNs = math.MaxInt64 // it ends at the goal, or when nothing comes any more
+	}
+	if err := e.drive(endNs); err != nil {
 		return err
 	}
 	after, err := e.readUsage(pid, o.cpus)
@@ -114,7 +135,8 @@ func (e *engine) window(r *result, pid int, o measureOptions) error {
 	}
 	e.recording = false
 	e.fill(r, before, after, e.counts.unique-first, o.cpus)
-	return nil
+	r.ResidentBytes, err = residentBytes(pid)
+	return err
 }
 
 func (e *engine) fill(r *result, before, after usage, delivered uint64, cpus [2]int) {
@@ -134,7 +156,11 @@ func (e *engine) fill(r *result, before, after usage, delivered uint64, cpus [2]
 		r.GeneratorOthers = max(0, float64(after.busyNs[1]-before.busyNs[1])-selfNs) / lengthNs
 	}
 	r.Late, r.HeldBack = e.late, e.heldBack
+	if e.s.outstanding > 0 || e.s.connects > 0 {
+		e.latency.correct()
+	}
 	r.P50Ms = float64(e.latency.quantile(0.50)) / 1e6
 	r.P99Ms = float64(e.latency.quantile(0.99)) / 1e6
 	r.P999Ms = float64(e.latency.quantile(0.999)) / 1e6
+	r.MaxMs = float64(e.latency.quantile(1)) / 1e6
 }

@@ -8,15 +8,16 @@ import (
 
 // Control packet types of MQTT 3.1.1 as they stand in the first byte of a packet, with the flags the specification fixes.
 const (
-	packetConnect   = 0x10
-	packetConnack   = 0x20
-	packetPublish   = 0x30
-	packetPuback    = 0x40
-	packetPubrec    = 0x50
-	packetPubrel    = 0x62
-	packetPubcomp   = 0x70
-	packetSubscribe = 0x82
-	packetSuback    = 0x90
+	packetConnect    = 0x10
+	packetConnack    = 0x20
+	packetPublish    = 0x30
+	packetPuback     = 0x40
+	packetPubrec     = 0x50
+	packetPubrel     = 0x62
+	packetPubcomp    = 0x70
+	packetSubscribe  = 0x82
+	packetSuback     = 0x90
+	packetDisconnect = 0xE0
 )
 
 // The head of every payload, little endian; the rest is filler:
@@ -85,11 +86,23 @@ func appendConnect(b []byte, clientID string) []byte {
 
 // appendSubscribe appends a SUBSCRIBE with packet identifier 1 and one filter.
 func appendSubscribe(b []byte, filter string, qos byte) []byte {
+	return appendSubscribeAll(b, []string{filter}, qos)
+}
+
+// appendSubscribeAll appends a SUBSCRIBE with packet identifier 1 and several filters.
+func appendSubscribeAll(b []byte, filters []string, qos byte) []byte {
+	size := 2
+	for _, filter := range filters {
+		size += 2 + len(filter) + 1
+	}
 	b = append(b, packetSubscribe)
-	b = appendRemainingLength(b, 2+2+len(filter)+1)
+	b = appendRemainingLength(b, size)
 	b = append(b, 0, 1)
-	b = appendString(b, filter)
-	return append(b, qos)
+	for _, filter := range filters {
+		b = appendString(b, filter)
+		b = append(b, qos)
+	}
+	return b
 }
 
 // appendAck appends a PUBACK, PUBREC, PUBREL or PUBCOMP.

@@ -55,13 +55,16 @@ func summarize(scenarioName, first, broker string, results []result) summary {
 	var costs, ratios []float64
 	for i := range results {
 		r := &results[i]
-		if r.Scenario == scenarioName && r.Broker == first && r.Error == "" {
+		if r.Scenario == scenarioName && r.Broker == first && r.Error == "" && r.Skipped == "" {
 			firstCost[r.Rep] = r.cost()
 		}
 	}
 	for i := range results {
 		r := &results[i]
 		if r.Scenario != scenarioName || r.Broker != broker {
+			continue
+		}
+		if r.Skipped != "" {
 			continue
 		}
 		s.Runs++
@@ -92,7 +95,7 @@ func total(results []result, scenarioName, broker string, count func(*result) ui
 func median(results []result, scenarioName, broker string, figure func(*result) float64) float64 {
 	var values []float64
 	for i := range results {
-		if r := &results[i]; r.Scenario == scenarioName && r.Broker == broker && r.Error == "" {
+		if r := &results[i]; r.Scenario == scenarioName && r.Broker == broker && r.Error == "" && r.Skipped == "" {
 			values = append(values, figure(r))
 		}
 	}
@@ -113,6 +116,9 @@ func printScenario(w io.Writer, s scenario, specs []brokerSpec, results []result
 		if r := &results[i]; r.Scenario == s.name && r.Error != "" {
 			fmt.Fprintf(w, "FAILED %s, repetition %d: %s\n", r.Broker, r.Rep, r.Error)
 		}
+		if r := &results[i]; r.Scenario == s.name && r.Skipped != "" && r.Rep == 1 {
+			fmt.Fprintf(w, "SKIPPED %s: %s\n", r.Broker, r.Skipped)
+		}
 	}
 }
 
@@ -124,13 +130,25 @@ func ratioText(sum summary, first string) string {
 }
 
 func printTraffic(w io.Writer, s scenario, specs []brokerSpec, results []result) {
-	first := specs[0].name
-	fmt.Fprintf(w, "broker\tCPU µs/msg (min–max)\t%s/this\tmsg/s\tlost\tdup\torder\tcorrupt\tlate\theld\tp50 ms\tp99\tp99.9\tCPU %%\tload %%\tothers %%\n", first)
+	first, unit := specs[0].name, "msg"
+	if s.churns() {
+		unit = "connect"
+	}
+	fmt.Fprintf(w, "broker\tCPU µs/%s (min–max)\t%s/this\t%s/s\tlost\tdup\torder\tcorrupt\tlate\theld\t", unit, first, unit)
+	fmt.Fprint(w, "p50 ms\tp99\tp99.9\tmax\tRSS MiB\tCPU %\tload %\tothers %")
+	if s.retained > 0 {
+		fmt.Fprint(w, "\tretained ms")
+	}
+	fmt.Fprintln(w)
 	for _, spec := range specs {
 		sum := summarize(s.name, first, spec.name, results)
 		count := func(f func(*result) uint64) uint64 { return total(results, s.name, spec.name, f) }
 		mid := func(f func(*result) float64) float64 { return median(results, s.name, spec.name, f) }
-		fmt.Fprintf(w, "%s\t%.3f (%.3f–%.3f)\t%s\t%.0f\t%d\t%d\t%d\t%d\t%d\t%d\t%.3f\t%.3f\t%.3f\t%.0f\t%.0f\t%.0f+%.0f\n",
+		if sum.Runs == 0 {
+			fmt.Fprintf(w, "%s\tskipped\n", spec.name)
+			continue
+		}
+		fmt.Fprintf(w, "%s\t%.3f (%.3f–%.3f)\t%s\t%.0f\t%d\t%d\t%d\t%d\t%d\t%d\t%.3f\t%.3f\t%.3f\t%.3f\t%.1f\t%.0f\t%.0f\t%.0f+%.0f",
 			spec.name, sum.Cost.Median, sum.Cost.Min, sum.Cost.Max, ratioText(sum, first),
 			mid(func(r *result) float64 { return r.Rate }),
 			count(func(r *result) uint64 { return r.Lost }),
@@ -142,10 +160,16 @@ func printTraffic(w io.Writer, s scenario, specs []brokerSpec, results []result)
 			mid(func(r *result) float64 { return r.P50Ms }),
 			mid(func(r *result) float64 { return r.P99Ms }),
 			mid(func(r *result) float64 { return r.P999Ms }),
+			mid(func(r *result) float64 { return r.MaxMs }),
+			mid(func(r *result) float64 { return float64(r.ResidentBytes) / (1 << 20) }),
 			100*mid(func(r *result) float64 { return r.BrokerCPU }),
 			100*mid(func(r *result) float64 { return r.GeneratorCPU }),
 			100*mid(func(r *result) float64 { return r.BrokerOthers }),
 			100*mid(func(r *result) float64 { return r.GeneratorOthers }))
+		if s.retained > 0 {
+			fmt.Fprintf(w, "\t%.1f", mid(func(r *result) float64 { return r.RetainedMs }))
+		}
+		fmt.Fprintln(w)
 	}
 }
 

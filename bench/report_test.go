@@ -32,6 +32,24 @@ func TestFailedRunIsInTheTable(t *testing.T) {
 	}
 }
 
+func TestSkippedBrokerIsInTheTableWithoutFigures(t *testing.T) {
+	var out strings.Builder
+	s, err := findScenario("wildcard-1k")
+	if err != nil {
+		t.Fatal(err)
+	}
+	floor := brokerSpec{name: "floor"}
+	results := []result{{Scenario: s.name, Broker: "a", Rep: 1, CPUMicros: 3}, measure(s, floor, 1, measureOptions{})}
+	specs := []brokerSpec{{name: "a"}, floor}
+	printScenario(&out, s, specs, results)
+	if text := out.String(); !strings.Contains(text, "floor   skipped\n") || !strings.Contains(text, "SKIPPED floor: the floor knows exact topics only") {
+		t.Fatalf("table:\n%s", text)
+	}
+	if sum := summarize(s.name, "a", "floor", results); sum.Runs != 0 || sum.Failed != 0 || sum.Cost != (spread{}) {
+		t.Fatalf("summary %+v", sum)
+	}
+}
+
 func TestPeersAreChecked(t *testing.T) {
 	f := func(text string, ok bool) {
 		t.Helper()
@@ -72,7 +90,29 @@ func TestScenarioFilesAreChecked(t *testing.T) {
 		"publishers 1\nsubscribers 1\nrate 5\nqos 3":         "n:4: qos: ",
 		"publishers 1\nsubscribers 1\nrate 5\ntopics any":    "n:4: topics: ",
 		"publishers 1\nsubscribers 1\nrate 5\nnodelay maybe": "n:4: nodelay: ",
-		"idle 10": "",
+		"idle 10":         "",
+		"connects 10":     "",
+		"connects many":   "n:1: connects: ",
+		"reconnects 0":    "n:1: reconnects: ",
+		"share":           "n:1: share: ",
+		"share a/b":       "n:1: share: ",
+		"filters -1":      "n:1: filters: ",
+		"slow 0":          "n:1: slow: ",
+		"messages none":   "n:1: messages: ",
+		"retained 0":      "n:1: retained: ",
+		"subscribe":       "n:1: subscribe: a filter is wanted",
+		"subscribe a/b/#": "retained, subscribe and subscribers",
+		"publishers 2\nsubscribers 2\nrate 5\nshare a\nmessages 9":                  "",
+		"publishers 2\nsubscribers 2\nrate 5\nshare a\ntopics pairs":                "not for pairs",
+		"publishers 2\nsubscribers 2\nrate 5\nslow 1\ntopics pairs":                 "not for pairs",
+		"publishers 2\nsubscribers 2\nrate 5\nslow 2":                               "2 slow subscribers leave no other of 2",
+		"publishers 2\nsubscribers 3\nrate 5\nslow 2\nshare a":                      "or share a subscription",
+		"subscribers 1\nretained 5":                                                 "retained, subscribe and subscribers",
+		"subscribers 1\nretained 5\nsubscribe #":                                    "wants messages",
+		"subscribers 1\nretained 5\nsubscribe #\nmessages 5":                        "",
+		"subscribers 1\nretained 5\nsubscribe #\nmessages 5\nshare a":               "retained is not for",
+		"publishers 1\nsubscribers 1\nretained 5\nsubscribe #\nsubscribe a\nrate 5": "",
+		"publishers 1\nsubscribers 1\nretained 5\nsubscribe #":                      "want a rate",
 	} {
 		_, err := parseScenario("n", strings.ReplaceAll(text, "\n", "\n"))
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {

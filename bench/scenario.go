@@ -2,6 +2,7 @@ package bench
 
 import (
 	"embed"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -26,9 +27,17 @@ type scenario struct {
 	pairs        bool // publisher i to subscriber i, else all to all
 	qos          byte
 	payloadBytes int
-	outstanding  int // messages per publisher sent and not yet delivered to everyone; 0 at a fixed rate
-	perSec       int // messages published per second by all publishers together; 0 at full speed
-	idle         int // connections of the memory scenario; then nothing above is used
+	outstanding  int      // messages per publisher sent and not yet delivered to everyone; 0 at a fixed rate
+	perSec       int      // messages published per second by all publishers together; 0 at full speed
+	share        string   // the subscribers are one group of this name: each message reaches one of them
+	filters      int      // subscriptions of clients that look on and match nothing
+	slow         int      // subscribers that stop reading after the warm-up; what they get is not counted
+	messages     int      // the run ends after that many messages; 0: after the window
+	retained     int      // messages stored before the run; the subscribers then subscribe at its start, to what subscribe says
+	subscribe    []string // filters that the subscribers take in turn
+	idle         int      // connections of the memory scenario; then nothing above is used
+	connects     int      // slots that connect and disconnect without end, in place of traffic
+	reconnects   int      // clients that are cut off and come back, in place of traffic
 	// nodelay sets set_tcp_nodelay in the broker's configuration file, which Mosquitto leaves off. At full speed it stays
 	// off: there Nagle's algorithm merges the many small writes of a broker that does not batch, and the comparison
 	// grants it that. At a fixed rate it would hold messages until the subscriber's delayed acknowledgement (measured
@@ -52,7 +61,15 @@ var scenarioKeys = []scenarioKey{
 	{"outstanding", "full speed: messages of a publisher that are under way at once", intInto(1, 65_000, func(s *scenario) *int { return &s.outstanding })},
 	{"rate", "fixed rate: messages published per second by all publishers together", intInto(1, 10_000_000, func(s *scenario) *int { return &s.perSec })},
 	{"nodelay", "true: brokers are started with TCP_NODELAY", setNoDelay},
+	{"share", "name of the group that all subscribers share: each message reaches one of them", setShare},
+	{"filters", "subscriptions of other clients, with wildcards, that match nothing", intInto(1, 10_000_000, func(s *scenario) *int { return &s.filters })},
+	{"slow", "that many of the subscribers stop reading after the warm-up; only the others count", intInto(1, 20_000, func(s *scenario) *int { return &s.slow })},
+	{"messages", "the run ends after that many messages, not after the window", intInto(1, 1_000_000_000, func(s *scenario) *int { return &s.messages })},
+	{"retained", "messages stored before the run, at the start of which the subscribers subscribe", intInto(1, 1_000_000, func(s *scenario) *int { return &s.retained })},
+	{"subscribe", "with retained: a filter; given several times, the subscribers take them in turn", setSubscribe},
 	{"idle", "connections that subscribe and stay silent, in place of traffic", intInto(1, 1_000_000, func(s *scenario) *int { return &s.idle })},
+	{"connects", "slots that connect and disconnect again and again, in place of traffic", intInto(1, 10_000, func(s *scenario) *int { return &s.connects })},
+	{"reconnects", "clients with a subscription that are cut off at once and come back, in place of traffic", intInto(1, 18_000, func(s *scenario) *int { return &s.reconnects })},
 }
 
 // intInto makes a setter for a number within bounds.
@@ -88,6 +105,22 @@ func setNoDelay(s *scenario, value string) (err error) {
 	return err
 }
 
+func setShare(s *scenario, value string) error {
+	if value == "" || strings.ContainsAny(value, "/+#") {
+		return fmt.Errorf("%q is no name of a group: it is wanted, without / + and #", value)
+	}
+	s.share = value
+	return nil
+}
+
+func setSubscribe(s *scenario, value string) error {
+	if value == "" {
+		return errors.New("a filter is wanted")
+	}
+	s.subscribe = append(s.subscribe, value)
+	return nil
+}
+
 // parseScenario reads the text of a scenario file. Errors name the line.
 func parseScenario(name, text string) (scenario, error) {
 	s := scenario{name: name, payloadBytes: 128}
@@ -121,14 +154,34 @@ func keyNames() (names []string) {
 // check finds what does not fit together.
 func (s *scenario) check() error {
 	switch {
-	case s.idle > 0:
+	case s.idle > 0 || s.churns():
 		return nil
+	case s.retained > 0 || len(s.subscribe) > 0:
+		return s.checkRetained()
 	case s.pubs == 0 || s.subs == 0:
 		return fmt.Errorf("%s: publishers and subscribers are wanted", s.name)
 	case s.pairs && s.pubs != s.subs:
 		return fmt.Errorf("%s: pairs of %d publishers and %d subscribers", s.name, s.pubs, s.subs)
 	case (s.outstanding > 0) == (s.perSec > 0):
 		return fmt.Errorf("%s: either outstanding or rate is wanted", s.name)
+	case s.pairs && (s.share != "" || s.slow > 0):
+		return fmt.Errorf("%s: share and slow are for one topic, not for pairs", s.name)
+	case s.slow > 0 && (s.share != "" || s.slow >= s.subs):
+		return fmt.Errorf("%s: %d slow subscribers leave no other of %d, or share a subscription", s.name, s.slow, s.subs)
+	}
+	return nil
+}
+
+func (s *scenario) checkRetained() error {
+	switch {
+	case s.retained == 0 || len(s.subscribe) == 0 || s.subs == 0:
+		return fmt.Errorf("%s: retained, subscribe and subscribers are wanted together", s.name)
+	case s.pairs || s.share != "" || s.slow > 0 || s.outstanding > 0:
+		return fmt.Errorf("%s: retained is not for pairs, share, slow and outstanding", s.name)
+	case (s.pubs > 0) != (s.perSec > 0):
+		return fmt.Errorf("%s: publishers beside retained want a rate", s.name)
+	case s.pubs == 0 && s.messages == 0:
+		return fmt.Errorf("%s: retained without publishers wants messages, which end the run", s.name)
 	}
 	return nil
 }
@@ -209,22 +262,50 @@ func (s *scenario) paired() bool { return s.pairs }
 
 // copies is how many subscribers get each message.
 func (s *scenario) copies() int {
-	if s.paired() {
+	if s.paired() || s.share != "" {
 		return 1
 	}
-	return s.subs
+	return s.subs - s.slow
 }
 
-// topic is what publisher or subscriber i publishes or subscribes to.
+// churns reports that connections come and go in place of traffic.
+func (s *scenario) churns() bool { return s.connects > 0 || s.reconnects > 0 }
+
+// flows is how many streams of messages are followed one by one.
+func (s *scenario) flows() int {
+	switch {
+	case s.paired():
+		return s.subs
+	case s.share != "":
+		return s.pubs
+	}
+	return s.subs * s.pubs
+}
+
+// topic is what publisher i publishes to.
 func (s *scenario) topic(i int) string {
-	if s.paired() {
+	switch {
+	case s.retained > 0:
+		return liveTopic(i)
+	case s.paired():
 		return fmt.Sprintf("bench/pair/%04d", i)
 	}
 	return "bench/pair/all0"
 }
 
+// filter is what subscriber i subscribes to before the run; "" with retained, where it subscribes in the window.
+func (s *scenario) filter(i int) string {
+	switch {
+	case s.retained > 0:
+		return ""
+	case s.share != "":
+		return "$share/" + s.share + "/" + s.topic(i)
+	}
+	return s.topic(i)
+}
+
 func (s *scenario) describe() string {
-	if s.idle > 0 {
+	if s.idle > 0 || s.churns() {
 		return s.about
 	}
 	nodelay := "off"

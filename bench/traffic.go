@@ -12,7 +12,7 @@ func (e *engine) refill() {
 		if e.s.qos > 0 {
 			done = min(done, p.acked)
 		}
-		for p.sent-done < uint64(e.s.outstanding) {
+		for p.sent-done < uint64(e.s.outstanding) && (e.s.share == "" || p.sent-p.low < flowWindow) {
 			e.publish(j, now)
 		}
 		e.markFlush(j)
@@ -93,7 +93,13 @@ func (e *engine) takeAtSubscriber(i int, p packet, now int64) error {
 			c.out = appendAck(c.out, packetPubrec, m.id)
 			e.markFlush(i)
 		}
-		e.deliver(i-e.subBase, m, now)
+		if p.first&flagRetain != 0 && e.restart != nil {
+			e.takeStored(i-e.subBase, m, now)
+		} else {
+			e.deliver(i-e.subBase, m, now)
+		}
+	case packetSuback:
+		return e.takeSuback(i-e.subBase, p)
 	case packetPubrel & 0xF0:
 		id, err := p.ackID()
 		if err != nil {
@@ -112,24 +118,55 @@ func (e *engine) takeAtSubscriber(i int, p packet, now int64) error {
 func (e *engine) deliver(i int, m publish, now int64) {
 	s, ok := readStamp(m.payload, e.s.payloadBytes)
 	j := int(s.pub)
-	if !ok || m.qos != e.s.qos || j >= len(e.pubs) || s.seq >= e.pubs[j].sent || e.s.paired() && i != j {
+	if !ok || m.qos != e.s.qos || i >= e.s.subs || j >= len(e.pubs) || s.seq >= e.pubs[j].sent || e.s.paired() && i != j {
 		e.corrupt++
 		return
 	}
-	at := i
-	if !e.s.paired() {
-		at = i*len(e.pubs) + j
+	at := e.flowAt(i, j)
+	if e.restart != nil && !e.restart.live[at] {
+		e.corrupt++
+		return
+	}
+	if i >= e.s.subs-e.s.slow || e.restart != nil && e.restart.skips(i, at, s.seq) {
+		return
 	}
 	f := &e.flows[at]
-	first := f.next
+	first, unique := f.next, e.counts.unique
 	f.observe(s.seq, &e.counts)
 	e.lastNewsNs = now
 	if e.recording {
 		e.latency.record(now - s.sentNs)
 	}
+	if e.s.share != "" {
+		e.arriveShared(j, f, e.counts.unique-unique)
+		return
+	}
 	for seq := first; seq < f.next; seq++ {
 		e.arrive(j, seq)
 	}
+}
+
+func (e *engine) flowAt(i, j int) int {
+	switch {
+	case e.s.paired():
+		return i
+	case e.s.share != "":
+		return j
+	}
+	return i*len(e.pubs) + j
+}
+
+// arriveShared gives credit for a message of publisher j at any member of the group. The members' sockets are read in any
+// order, so a message that was skipped may well be under way, and a late one breaks no order. Refill keeps low within the
+// window of the flow, so that a late one is never taken for lost.
+func (e *engine) arriveShared(j int, f *flow, n uint64) {
+	e.counts.orderBreaks = 0
+	p := &e.pubs[j]
+	p.arrived += n
+	for p.low < f.next && f.has(p.low) {
+		p.low++
+	}
+	e.credit(j)
 }
 
 // arrive takes note that one more subscriber is done with message seq of publisher j.
