@@ -63,6 +63,8 @@ type Config struct {
 	MaxSessions          int
 	GlobalMaxClients     int
 	GlobalMaxConnections int
+	// MemoryLimit is the budget of the garbage collector in bytes; 0: none.
+	MemoryLimit int64
 	// MaxSubscriptions bounds the subscriptions of one session.
 	MaxSubscriptions int
 	// MaxRetainedMessages and MaxRetainedBytes bound the retained messages of the broker.
