@@ -28,6 +28,7 @@ type Broker struct {
 	seed     uint64
 
 	messages messagePools
+	parcels  parcels
 
 	// Any thread, atomic.
 	retainVersion                atomic.Uint64

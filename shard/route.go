@@ -27,17 +27,25 @@ func (s *Shard) publishRouted(p *publication) (matched bool) {
 	if p.retain {
 		s.storeRetained(p)
 	}
+	r := s.routeOf(p)
 	if s.interest != nil {
-		matched = s.routeAway(p)
+		matched = s.routeAway(p, r)
 	}
-	return s.routeLocal(p) || matched
+	return s.routeLocal(p, r) || matched
 }
 
 // routeAway puts one entry into the ring of every other loop that has a filter for the topic.
-func (s *Shard) routeAway(p *publication) bool {
-	loops := s.loopsFor(p) &^ (1 << s.id)
+func (s *Shard) routeAway(p *publication, r *route) bool {
+	loops := s.loopsFor(p, r) &^ (1 << s.id)
 	if loops == 0 {
 		return false
+	}
+	if p.isParcelled() {
+		for left := loops; left != 0; left &= left - 1 {
+			s.count.Crossed++
+			s.addToParcel(bits.TrailingZeros64(left), p)
+		}
+		return true
 	}
 	m := p.message(&s.broker.messages)
 	for left := loops; left != 0; left &= left - 1 {
@@ -48,11 +56,11 @@ func (s *Shard) routeAway(p *publication) bool {
 }
 
 // routeLocal delivers to the sessions of this loop and to the shared groups that live here.
-func (s *Shard) routeLocal(p *publication) bool {
+func (s *Shard) routeLocal(p *publication, r *route) bool {
 	if p.retain && p.version != 0 {
 		s.noteRetained(p)
 	}
-	s.match(p)
+	s.match(p, r)
 	if len(s.entries) == 0 {
 		return false
 	}

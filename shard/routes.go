@@ -43,9 +43,8 @@ func (s *Shard) routeOf(p *publication) *route {
 	return r
 }
 
-// loopsFor returns the loops that may have a filter for the topic, one bit each.
-func (s *Shard) loopsFor(p *publication) uint64 {
-	r := s.routeOf(p)
+// loopsFor returns the loops that may have a filter for the topic, one bit each. r is the topic's route.
+func (s *Shard) loopsFor(p *publication, r *route) uint64 {
 	if r == nil {
 		return s.interest.Loops(p.scan(s.hasher))
 	}
@@ -56,10 +55,9 @@ func (s *Shard) loopsFor(p *publication) uint64 {
 	return r.loops
 }
 
-// match puts the entries of the index that match into s.entries.
-func (s *Shard) match(p *publication) {
+// match puts the entries of the index that match into s.entries. r is the topic's route.
+func (s *Shard) match(p *publication, r *route) {
 	s.entries = s.entries[:0]
-	r := s.routeOf(p)
 	if r != nil && r.here && r.index == s.index.Version() {
 		s.entries = append(s.entries, r.entries[:r.n]...)
 		return

@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"math/bits"
 	"math/rand/v2"
 
 	"github.com/noctulemq/noctule/codec"
@@ -38,6 +39,9 @@ type Shard struct {
 	retainedTimer loop.Timer
 
 	crossing crossings
+	// parcels are those being filled, by loop; parcelsOpen has a bit for each.
+	parcels     []*parcel
+	parcelsOpen uint64
 
 	// Work found during a turn and done at its end. Each list is bounded by the clients and messages of one turn.
 	willsDue     []*will
@@ -93,6 +97,7 @@ func newShard(b *Broker, id int, l *loop.Loop) *Shard {
 	}
 	s.retained = retained{tree: router.NewRetained[*Message](), cleared: make(map[string]uint64)}
 	s.retainedTimer.Kind = timerRetained
+	s.parcels = make([]*parcel, b.loops)
 	s.crossing.max = b.cfg.MaxCrossingBytes
 	for class := range s.crossing.to {
 		s.crossing.to[class] = make([]backlog, b.loops)
@@ -103,6 +108,7 @@ func newShard(b *Broker, id int, l *loop.Loop) *Shard {
 // Kinds of mail between shards. The body's type follows the name.
 const (
 	mailPublish    uint32 = iota + 1 // *Message: route it to our sessions
+	mailParcel                       // *parcel: route what is in it to our sessions
 	mailRetain                       // *Message: store it in our partition
 	mailFetch                        // *replay: look up in our partition
 	mailFetched                      // *replay: came back
@@ -122,6 +128,9 @@ const (
 
 // post sends mail to another loop (or our own), never blocking.
 func (s *Shard) post(to int, kind, arg uint32, body any) {
+	if s.parcelsOpen&(1<<to) != 0 {
+		s.sendParcel(to)
+	}
 	s.loop.Post(to, loop.Mail{Kind: kind, Arg: arg, Body: body})
 }
 
@@ -138,6 +147,8 @@ func (s *Shard) Mail(from int, m loop.Mail) {
 	switch m.Kind {
 	case mailPublish:
 		s.receivePublish(m.Body.(*Message))
+	case mailParcel:
+		s.receiveParcel(m.Body.(*parcel))
 	case mailRetain:
 		msg := m.Body.(*Message)
 		s.keepRetained(msg)
@@ -181,7 +192,7 @@ func (s *Shard) receivePublish(m *Message) {
 	p := &s.pub
 	p.load(m, s.loop.Now())
 	m.Release()
-	s.routeLocal(p)
+	s.routeLocal(p, s.routeOf(p))
 	p.reset()
 }
 
@@ -208,5 +219,8 @@ func (s *Shard) EndTurn() {
 	s.runDueReplays()
 	if len(s.doomed)+len(s.willsDue) > 0 {
 		s.nudge() // found while the rings were drained for a look-up
+	}
+	for open := s.parcelsOpen; open != 0; open &= open - 1 {
+		s.sendParcel(bits.TrailingZeros64(open))
 	}
 }
