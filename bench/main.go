@@ -31,6 +31,9 @@ func init() { // the table names functions that print it
 		{"run", "run one scenario against one broker", runOne},
 		{"list", "list the scenarios", runList},
 		{"floor", "be a bare epoll relay: the least a broker could cost", runFloor},
+		{"conn", "connect clients to a running broker and hold the connections", runConn},
+		{"pub", "publish to a running broker from many clients", runPub},
+		{"sub", "subscribe at a running broker with many clients and check what comes", runSub},
 	}
 }
 
