@@ -68,8 +68,8 @@ bench: build deps ## CPU per message beside Debian's mosquitto, a minute: broker
 	./$(BIN) bench compare -reps 1 -seconds 1 -scenarios $(BENCH_SHORT)
 
 .PHONY: bench-full
-bench-full: build deps ## every scenario, five times; leaves bench/results/latest.json and .html
-	./$(BIN) bench compare -reps 5 -seconds 3 -json bench/results/latest.json -html bench/results/latest.html
+bench-full: build deps ## every scenario, five times; leaves a report, latest.html, and its figures in bench/results
+	./$(BIN) bench compare -reps 5 -seconds 3 -json bench/results/latest.json -html bench/results/latest.html -svg bench/results/latest.svg
 
 .PHONY: conformance
 conformance: ## write docs/conformance.md from the statements and the tests

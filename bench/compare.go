@@ -17,6 +17,7 @@ type settings struct {
 	reps     int
 	jsonPath string
 	htmlPath string
+	svgPath  string
 	options  measureOptions
 }
 
@@ -60,6 +61,11 @@ func measureAll(set settings, out, progress io.Writer) error {
 			return err
 		}
 	}
+	if set.svgPath != "" {
+		if err := rep.writeSVG(set.svgPath); err != nil {
+			return err
+		}
+	}
 	if failed > 0 {
 		return fmt.Errorf("%d of %d runs failed", failed, len(results))
 	}
@@ -92,6 +98,7 @@ func parseSettings(args []string, output io.Writer) (settings, error) {
 	flags.IntVar(&set.reps, "reps", 3, "repetitions of each scenario")
 	flags.StringVar(&set.jsonPath, "json", "", "write all results to this `file`")
 	flags.StringVar(&set.htmlPath, "html", "", "write a report with plots to this `file`")
+	flags.StringVar(&set.svgPath, "svg", "", "write the plot of all ratios to this `file`")
 	seconds := flags.Float64("seconds", 5, "length of the measured window")
 	flags.DurationVar(&o.warmup, "warmup", 500*time.Millisecond, "time before the window that is not counted")
 	flags.DurationVar(&o.tick, "tick", time.Millisecond, "at a fixed rate: the time between two bursts, at most 1ms")

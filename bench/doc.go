@@ -11,6 +11,9 @@
 // sends. The same run checks that nothing was lost, doubled, reordered or damaged. A broker must be one process that stays
 // in the foreground.
 //
+// The sub-commands conn, pub and sub are something else: tools for trying out a broker by hand or from afar, over TCP, TLS,
+// WebSocket and Unix sockets, with a goroutine for each client (tool*.go, dial.go, websocket.go).
+//
 // Files to read: main.go (the sub-commands), scenario.go and scenarios/ (the loads), engine.go and traffic.go (the loop),
 // measure.go (what one run counts), relay.go (the floor).
 package bench
