@@ -204,6 +204,7 @@ func (b *Broker) settle(deadline time.Time) error {
 			if !s.loop.DrainRings() {
 				behind.Store(true)
 			}
+			s.sendParcels()
 		}); err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package shard
 
 import (
 	"encoding/binary"
+	"math/bits"
 	"sync"
 	"unsafe"
 
@@ -68,6 +69,13 @@ func (s *Shard) sendParcel(to int) {
 	s.parcels[to] = nil
 	s.parcelsOpen &^= 1 << to
 	s.postMessage(published, to, mailParcel, c, int64(len(c.buf)))
+}
+
+// sendParcels posts every open parcel.
+func (s *Shard) sendParcels() {
+	for open := s.parcelsOpen; open != 0; open &= open - 1 {
+		s.sendParcel(bits.TrailingZeros64(open))
+	}
 }
 
 // add appends a publication; there is room. When it stands somewhere in wire form, that is what travels, so that the

@@ -1,7 +1,6 @@
 package shard
 
 import (
-	"math/bits"
 	"math/rand/v2"
 
 	"github.com/noctulemq/noctule/codec"
@@ -220,7 +219,5 @@ func (s *Shard) EndTurn() {
 	if len(s.doomed)+len(s.willsDue) > 0 {
 		s.nudge() // found while the rings were drained for a look-up
 	}
-	for open := s.parcelsOpen; open != 0; open &= open - 1 {
-		s.sendParcel(bits.TrailingZeros64(open))
-	}
+	s.sendParcels()
 }

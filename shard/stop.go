@@ -22,6 +22,7 @@ func (s *Shard) stopAccepting() {
 		}
 	})
 	s.publishWills()
+	s.sendParcels()
 }
 
 // closeAll is the second step: every client is told and closed when its output has drained. idle is told when the
