@@ -2,6 +2,7 @@ package shard
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -105,22 +106,7 @@ func TestStopSendsWillsThenDisconnect(t *testing.T) {
 	away := w.join(w.onLoop(1, "away"), willed(1000, 10000))
 	away.sock.Reset()
 	w.settle()
-	stopped := make(chan error)
-	go func() { stopped <- w.broker.Stop() }()
-	for {
-		select {
-		case err := <-stopped:
-			if err != nil {
-				t.Error(err)
-			}
-		default:
-			for i := range w.group.Len() {
-				w.group.Loop(i).Turn(false)
-			}
-			continue
-		}
-		break
-	}
+	w.stop()
 	got := watch.take()
 	if len(got) != 3 || got[0].Payload != "gone" || got[1].Payload != "gone" || got[2].Type != codec.TypeDisconnect ||
 		got[2].Code != codec.ServerShuttingDown || !watch.sock.Ended() {
@@ -131,5 +117,52 @@ func TestStopSendsWillsThenDisconnect(t *testing.T) {
 	}
 	if _, err := w.broker.Attach(AttachOptions{ClientID: "a", Receiver: &sink{}}, nil); !errors.Is(err, ErrStopped) {
 		t.Errorf("Attach after the stop: %v", err)
+	}
+}
+
+// stop stops the broker, whose loops take their turns meanwhile.
+func (w *world) stop() {
+	w.t.Helper()
+	stopped := make(chan error)
+	go func() { stopped <- w.broker.Stop() }()
+	for {
+		select {
+		case err := <-stopped:
+			if err != nil {
+				w.t.Error(err)
+			}
+		default:
+			for i := range w.group.Len() {
+				w.group.Loop(i).Turn(false)
+			}
+			continue
+		}
+		break
+	}
+}
+
+// TestStopSendsWillsToGroups holds that a will whose way leads over a group's home on another loop arrives before the
+// member is closed, from many clients at once too.
+func TestStopSendsWillsToGroups(t *testing.T) {
+	for qos := range uint8(2) {
+		w := newWorld(t, 3, func(c *config.Config, _ *config.Listener) { c.MaxQueuedMessages, c.MaxInflightMessages = 0, 1000 })
+		topic := "will"
+		for w.broker.home("g/"+topic) != 2 {
+			topic += "l"
+		}
+		member := w.join(w.onLoop(0, "member"), nil)
+		member.subscribe(1, "$share/g/"+topic)
+		const clients = 200
+		for i := range clients {
+			w.join(fmt.Sprint("c", i), func(c *codec.Connect) {
+				c.HasWill, c.Will = true, codec.Will{Topic: topic, Payload: []byte("gone"), QoS: qos}
+			})
+		}
+		member.sock.SetWindow(1 << 20)
+		w.stop()
+		got := member.take()
+		if n := len(payloads(got)); n != clients || got[len(got)-1].Code != codec.ServerShuttingDown {
+			t.Errorf("QoS %d: %d of %d wills came, last %+v", qos, n, clients, got[len(got)-1])
+		}
 	}
 }
