@@ -60,20 +60,20 @@ func (s *Shard) routeLocal(p *publication, r *route) bool {
 	if p.retain && p.version != 0 {
 		s.noteRetained(p)
 	}
-	s.match(p, r)
-	if len(s.entries) == 0 {
+	entries := s.match(p, r)
+	if len(entries) == 0 {
 		return false
 	}
-	if len(s.entries) > 1 && !s.cfg.AllowDuplicateMessages {
-		s.deliverMerged(p)
+	if len(entries) > 1 && !s.cfg.AllowDuplicateMessages {
+		s.deliverMerged(p, entries)
 	} else {
-		for _, e := range s.entries {
+		for _, e := range entries {
 			for i := range e.Subs {
 				s.deliver(p, &e.Subs[i])
 			}
 		}
 	}
-	for _, e := range s.entries {
+	for _, e := range entries {
 		for _, g := range e.Groups {
 			s.deliverGroup(p, g)
 		}
@@ -142,10 +142,10 @@ type mergedCopy struct {
 
 // deliverMerged delivers one copy to each session, at its highest QoS and with all its subscription identifiers
 // [MQTT-3.3.4-2] [MQTT-3.3.4-4].
-func (s *Shard) deliverMerged(p *publication) {
+func (s *Shard) deliverMerged(p *publication, entries []*router.Entry) {
 	s.routeSeq++
 	n := 0
-	for _, e := range s.entries {
+	for _, e := range entries {
 		for i := range e.Subs {
 			n = s.merge(p, &e.Subs[i], n)
 		}

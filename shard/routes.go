@@ -29,6 +29,9 @@ type route struct {
 
 // routeOf returns the place of a topic's route, cleared when it was another's; nil when topics like it are not kept.
 func (s *Shard) routeOf(p *publication) *route {
+	if r := s.lastRoute; r != nil && string(r.topic[:r.length]) == p.name {
+		return r
+	}
 	if len(p.name) > routeTopic {
 		return nil
 	}
@@ -40,6 +43,7 @@ func (s *Shard) routeOf(p *publication) *route {
 		*r = route{}
 		r.length = uint8(copy(r.topic[:], p.name))
 	}
+	s.lastRoute = r
 	return r
 }
 
@@ -55,19 +59,17 @@ func (s *Shard) loopsFor(p *publication, r *route) uint64 {
 	return r.loops
 }
 
-// match puts the entries of the index that match into s.entries. r is the topic's route.
-func (s *Shard) match(p *publication, r *route) {
-	s.entries = s.entries[:0]
+// match returns the entries of the index that match, until the next call. r is the topic's route.
+func (s *Shard) match(p *publication, r *route) []*router.Entry {
 	if r != nil && r.here && r.index == s.index.Version() {
-		s.entries = append(s.entries, r.entries[:r.n]...)
-		return
+		return r.entries[:r.n]
 	}
-	s.entries = s.index.Match(p.scan(s.hasher), s.entries)
-	if r == nil {
-		return
+	s.entries = s.index.Match(p.scan(s.hasher), s.entries[:0])
+	if r != nil {
+		if r.here = len(s.entries) <= routeEntries; r.here {
+			r.index = s.index.Version()
+			r.n = uint8(copy(r.entries[:], s.entries))
+		}
 	}
-	if r.here = len(s.entries) <= routeEntries; r.here {
-		r.index = s.index.Version()
-		r.n = uint8(copy(r.entries[:], s.entries))
-	}
+	return s.entries
 }

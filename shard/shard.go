@@ -73,6 +73,7 @@ type Shard struct {
 	whole                     []byte // the packet in hand when its array was given to us
 	entries                   []*router.Entry
 	routes                    *[routesKept]route
+	lastRoute                 *route
 	merged                    []mergedCopy
 	routeSeq                  uint64
 	codes                     []byte
