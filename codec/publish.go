@@ -25,7 +25,14 @@ type Publish struct {
 	Props []byte
 	// SubIDs are the subscription identifiers that a server sent. Decode reuses the slice.
 	SubIDs []uint32
+
+	// valid is the topic name that was checked last: publishers say the same ones again and again.
+	valid    [validKept]byte
+	validLen uint8
 }
+
+// validKept is the length up to which a checked topic name is remembered.
+const validKept = 47
 
 // Decode reads the body of a PUBLISH from a client: one with a subscription identifier is refused [MQTT-3.3.4-6].
 func (p *Publish) Decode(h Header, body []byte, v Version) error {
@@ -60,12 +67,17 @@ func (p *Publish) decode(h Header, body []byte, v Version) *Error {
 		return errTruncated
 	}
 	topic := body[2:at]
-	valid, wildcard := validTopic(topic)
-	if !valid {
-		return errTopicUTF8 // [MQTT-3.3.2-1]
-	}
-	if wildcard {
-		return errTopicWildcard // [MQTT-3.3.2-2]
+	if string(topic) != string(p.valid[:p.validLen]) {
+		valid, wildcard := validTopic(topic)
+		if !valid {
+			return errTopicUTF8 // [MQTT-3.3.2-1]
+		}
+		if wildcard {
+			return errTopicWildcard // [MQTT-3.3.2-2]
+		}
+		if len(topic) <= len(p.valid) {
+			p.validLen = uint8(copy(p.valid[:], topic))
+		}
 	}
 	p.Topic = alias(topic)
 	if p.QoS > 0 {

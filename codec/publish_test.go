@@ -3,6 +3,7 @@ package codec
 import (
 	"bytes"
 	"encoding/binary"
+	"strings"
 	"testing"
 )
 
@@ -159,6 +160,24 @@ func TestPacketIDOffsetFollowsTheSizeOfTheHeader(t *testing.T) {
 			if len(b) != out.Size() {
 				t.Errorf("version %v, %d bytes: Size is %d, Append writes %d", v, size, out.Size(), len(b))
 			}
+		}
+	}
+}
+
+// TestTopicThatWasCheckedIsRemembered holds that a topic is not taken for the one before it: each of a sequence, good and
+// bad ones, long and short, decodes as it does alone.
+func TestTopicThatWasCheckedIsRemembered(t *testing.T) {
+	topics := []string{"a/b", "a/b", "a/c", "a", "a/b/c", "a/\x00", "a/b", "a/\xff", "a/#", "a", "+", strings.Repeat("x", validKept),
+		strings.Repeat("x", validKept+1), strings.Repeat("x", validKept), "", "a/b"}
+	var reused Publish
+	for _, topic := range topics {
+		body := append(binary.BigEndian.AppendUint16(nil, uint16(len(topic))), topic...)
+		body = append(body, "payload"...)
+		h := Header{Type: TypePublish, Remaining: len(body)}
+		var fresh Publish
+		got, want := reused.Decode(h, body, V311), fresh.Decode(h, body, V311)
+		if got != want || got == nil && (reused.Topic != topic || string(reused.Payload) != "payload") {
+			t.Errorf("%q: %v %q, alone %v", topic, got, reused.Topic, want)
 		}
 	}
 }

@@ -173,6 +173,7 @@ func text(p packet) string {
 	case *anyPublish:
 		c := q.Publish
 		c.Props = c.ForwardProps(nil)
+		c.valid, c.validLen = [validKept]byte{}, 0
 		return fmt.Sprintf("%+v", c)
 	case *Connack:
 		c := *q
