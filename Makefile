@@ -64,8 +64,8 @@ microbench: ## run the Go benchmarks once
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./codec ./loop ./router ./shard
 
 .PHONY: bench
-bench: build deps ## CPU per message beside Debian's mosquitto, a minute: broker on one core, load on the other
-	./$(BIN) bench compare -reps 1 -seconds 1 -scenarios $(BENCH_SHORT)
+bench: build deps ## CPU per message beside Debian's mosquitto in a minute; leaves a report, bench/results/latest-short.html
+	./$(BIN) bench compare -reps 1 -seconds 1 -scenarios $(BENCH_SHORT) -json bench/results/latest-short.json -html bench/results/latest-short.html
 
 .PHONY: bench-full
 bench-full: build deps ## every scenario, five times; leaves a report, latest.html, and its figures in bench/results
