@@ -44,6 +44,7 @@ var (
 	errVarintLong  = &Error{MalformedPacket, "MQTT-1.5.5-1", "variable byte integer in more bytes than needed"}
 	errUTF8        = &Error{MalformedPacket, "MQTT-1.5.4-1", "string is not well-formed UTF-8"}
 	errNUL         = &Error{MalformedPacket, "MQTT-1.5.4-2", "string with U+0000"}
+	errControl     = &Error{MalformedPacket, "section 1.5.4", "string with a control character"}
 	errPacketID    = &Error{ProtocolError, "MQTT-2.2.1-3", "packet identifier 0"}
 	errWrongPacket = &Error{MalformedPacket, "section 2.1.2", "packet type that this version of the protocol does not have"}
 )
@@ -85,7 +86,7 @@ var (
 // PUBLISH and its acknowledgements.
 var (
 	errTopicUTF8     = &Error{MalformedPacket, "MQTT-3.3.2-1", "topic name is not valid UTF-8"}
-	errTopicWildcard = &Error{TopicNameInvalid, "MQTT-3.3.2-2", "topic name with a wildcard"}
+	errTopicWildcard = &Error{MalformedPacket, "MQTT-3.3.2-2", "topic name with a wildcard"}
 	errTopicEmpty    = &Error{ProtocolError, "MQTT-4.7.3-1", "empty topic name without topic alias"}
 	errAckCode       = &Error{ProtocolError, "MQTT-3.4.2-1", "unknown reason code in an acknowledgement"}
 )

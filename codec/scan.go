@@ -13,33 +13,57 @@ const (
 	eachByte   = 0x0101010101010101
 	eachHigh   = 0x8080808080808080
 	eachNumber = '#' * eachByte
+	eachLetter = 'a' * eachByte
+	eachSpace  = ' ' * eachByte
+	eachDelete = 0x7F * eachByte
 	// wildcardBit is the one bit in which '+' (0x2B) and '#' (0x23) differ, in each byte.
 	wildcardBit = ('+' ^ '#') * eachByte
 )
 
-// ValidString reports whether b is an MQTT string: well-formed UTF-8 without surrogates [MQTT-1.5.4-1] and without
-// U+0000 [MQTT-1.5.4-2]. A byte order mark is a character like others [MQTT-1.5.4-3].
+// ValidString reports whether b is an MQTT string: well-formed UTF-8 without surrogates [MQTT-1.5.4-1], without U+0000
+// [MQTT-1.5.4-2], and, as Mosquitto has it and section 1.5.4 allows, without other control characters and without code
+// points that are no characters. A byte order mark is a character like others [MQTT-1.5.4-3].
 func ValidString(b []byte) bool {
-	high, nul, _ := scan(b)
-	return !nul && (!high || utf8.Valid(b))
+	high, control, _ := scan(b)
+	return !control && (!high || validHigh(b))
 }
 
 // validTopic is ValidString, and whether there is a wildcard in b.
 func validTopic(b []byte) (valid, wildcard bool) {
-	high, nul, wildcard := scan(b)
-	return !nul && (!high || utf8.Valid(b)), wildcard
+	high, control, wildcard := scan(b)
+	return !control && (!high || validHigh(b)), wildcard
 }
 
-// scan reports whether b has a byte above 0x7F, a zero byte, a '+' or '#'. It takes eight bytes at a time, the last
+// validHigh is ValidString for what has bytes above 0x7F, and no control characters below.
+func validHigh(b []byte) bool {
+	if !utf8.Valid(b) {
+		return false
+	}
+	for len(b) > 0 {
+		r, n := utf8.DecodeRune(b)
+		if r >= 0x80 && !isCharacter(r) {
+			return false
+		}
+		b = b[n:]
+	}
+	return true
+}
+
+// isCharacter reports whether a code point is neither a control character nor one of those that are no characters.
+func isCharacter(r rune) bool {
+	return r >= 0x20 && (r < 0x7F || r > 0x9F) && (r < 0xFDD0 || r > 0xFDEF) && r&0xFFFE != 0xFFFE
+}
+
+// scan reports whether b has a byte above 0x7F, one below 0x20 or 0x7F itself, a '+' or '#'. It takes eight bytes at a time, the last
 // eight of them partly for the second time.
-func scan(b []byte) (high, nul, wildcard bool) {
+func scan(b []byte) (high, control, wildcard bool) {
 	var h, z, w uint64
 	switch n := len(b); {
 	case n >= 8:
 		for i := 0; i < n-8; i += 8 {
 			x := binary.LittleEndian.Uint64(b[i:])
 			h |= x
-			z |= zeroBytes(x)
+			z |= controlBytes(x)
 			w |= zeroBytes(x&^wildcardBit ^ eachNumber)
 		}
 		h, z, w = scanWord(binary.LittleEndian.Uint64(b[n-8:]), h, z, w)
@@ -47,23 +71,31 @@ func scan(b []byte) (high, nul, wildcard bool) {
 		x := uint64(binary.LittleEndian.Uint32(b)) | uint64(binary.LittleEndian.Uint32(b[n-4:]))<<32
 		h, z, w = scanWord(x, h, z, w)
 	case n > 0:
-		x := uint64(eachByte&^0xFFFFFF) | uint64(b[0]) | uint64(b[n/2])<<8 | uint64(b[n-1])<<16
+		x := uint64(eachLetter&^0xFFFFFF) | uint64(b[0]) | uint64(b[n/2])<<8 | uint64(b[n-1])<<16
 		h, z, w = scanWord(x, h, z, w)
 	}
 	return h&eachHigh != 0, z != 0, w != 0
 }
 
 func scanWord(x, h, z, w uint64) (uint64, uint64, uint64) {
-	return h | x, z | zeroBytes(x), w | zeroBytes(x&^wildcardBit^eachNumber)
+	return h | x, z | controlBytes(x), w | zeroBytes(x&^wildcardBit^eachNumber)
 }
 
 // zeroBytes is not zero exactly when x has a zero byte.
 func zeroBytes(x uint64) uint64 { return (x - eachByte) &^ x & eachHigh }
 
+// controlBytes is not zero exactly when x has a byte below 0x20 or one of 0x7F.
+func controlBytes(x uint64) uint64 {
+	return (x-eachSpace)&^x&eachHigh | zeroBytes(x^eachDelete)
+}
+
 // stringError says what is wrong with a string that ValidString refused.
 func stringError(b []byte) *Error {
-	if utf8.Valid(b) && bytes.IndexByte(b, 0) >= 0 {
+	switch {
+	case !utf8.Valid(b):
+		return errUTF8
+	case bytes.IndexByte(b, 0) >= 0:
 		return errNUL
 	}
-	return errUTF8
+	return errControl
 }

@@ -8,19 +8,20 @@ import (
 )
 
 // naiveScan is scan, one byte at a time.
-func naiveScan(b []byte) (high, nul, wildcard bool) {
+func naiveScan(b []byte) (high, control, wildcard bool) {
 	for _, c := range b {
 		high = high || c >= 0x80
-		nul = nul || c == 0
+		control = control || c < 0x20 || c == 0x7F
 		wildcard = wildcard || c == '+' || c == '#'
 	}
-	return high, nul, wildcard
+	return high, control, wildcard
 }
 
 // naiveValid is ValidString, one character at a time.
 func naiveValid(b []byte) bool {
 	for i, c := range string(b) {
-		if c == 0 || c == 0xFFFD && !bytes.HasPrefix(b[i:], []byte("\uFFFD")) {
+		if c < 0x20 || c >= 0x7F && c <= 0x9F || c >= 0xFDD0 && c <= 0xFDEF || c&0xFFFF >= 0xFFFE ||
+			c == 0xFFFD && !bytes.HasPrefix(b[i:], []byte("\uFFFD")) {
 			return false
 		}
 	}
@@ -33,9 +34,9 @@ func TestScanFindsEachByteAtEachPlace(t *testing.T) {
 			for c := range 256 {
 				b := bytes.Repeat([]byte{'a'}, n)
 				b[i] = byte(c)
-				high, nul, wildcard := scan(b)
-				if h, z, w := naiveScan(b); h != high || z != nul || w != wildcard {
-					t.Fatalf("% X: high %v, NUL %v, wildcard %v", b, high, nul, wildcard)
+				high, control, wildcard := scan(b)
+				if h, z, w := naiveScan(b); h != high || z != control || w != wildcard {
+					t.Fatalf("% X: high %v, control %v, wildcard %v", b, high, control, wildcard)
 				}
 			}
 		}
@@ -53,9 +54,9 @@ func TestScanAgreesWithANaiveScanOnRandomBytes(t *testing.T) {
 				b[i] = 'x'
 			}
 		}
-		high, nul, wildcard := scan(b)
-		if h, z, w := naiveScan(b); h != high || z != nul || w != wildcard {
-			t.Fatalf("% X: high %v, NUL %v, wildcard %v", b, high, nul, wildcard)
+		high, control, wildcard := scan(b)
+		if h, z, w := naiveScan(b); h != high || z != control || w != wildcard {
+			t.Fatalf("% X: high %v, control %v, wildcard %v", b, high, control, wildcard)
 		}
 		if ValidString(b) != naiveValid(b) {
 			t.Fatalf("% X: valid is %v", b, ValidString(b))
@@ -77,12 +78,13 @@ func TestStringsAreWellFormedUTF8(t *testing.T) {
 	}
 	f("", true)
 	f("a", true)
-	f("\x01\x1f\x7f", true)
-	f("\u0080", true)
+	f(" ~\u00A0\uFDCF\uFDF0\uFFFD", true)
+	for _, s := range []string{"\x01", "\x1f", "\x7f", "\u0080", "\u009F", "\uFDD0", "\uFDEF", "\uFFFE", "\uFFFF", "\U0001FFFE", "\U0010FFFF"} {
+		f(s, false)
+	}
 	f("\uFEFF", true)
-	f("\uFFFF", true)
 	f("\uD7FF\uE000", true)
-	f("\U0010FFFF", true)
+	f("\U0010FFFD", true)
 	f("日本語", true)
 	f("\x00", false)
 	f("\xC0\x80", false)         // U+0000 overlong

@@ -187,13 +187,12 @@ func (l *Loop) readResult(c *Conn, n int, errno syscall.Errno) bool {
 	return false
 }
 
-// readDirect reads a large packet into its own array, which doubles with what arrives: a claimed length costs nothing.
+// readDirect reads a large packet into its own array, which grows with what arrives: a claimed length costs nothing.
 func (l *Loop) readDirect(c *Conn) {
 	need := int(c.need)
 	for range directReads {
 		if len(c.kept) == cap(c.kept) {
-			grown := make([]byte, len(c.kept), min(need, max(directStart, 2*len(c.kept))))
-			copy(grown, c.kept)
+			grown := append(TakeArray(min(need, max(directStart, 4*len(c.kept)))), c.kept...)
 			l.freeKept(c.kept)
 			c.kept = grown
 		}
@@ -244,8 +243,7 @@ const keptEach = 64
 // keep copies rest into an array of its own.
 func (l *Loop) keep(rest []byte, need int) []byte {
 	if need > directBytes || len(rest) > directBytes {
-		size := min(max(need, len(rest)), max(directStart, len(rest)))
-		return append(make([]byte, 0, size), rest...)
+		return append(TakeArray(max(len(rest), min(need, max(directStart, 4*len(rest))))), rest...)
 	}
 	class := 0
 	for 64<<class < len(rest) {
@@ -267,4 +265,5 @@ func (l *Loop) freeKept(b []byte) {
 			return
 		}
 	}
+	GiveArray(b)
 }

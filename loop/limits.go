@@ -9,8 +9,8 @@ const (
 	readBytes = 64 << 10
 	// directBytes is the packet size from which a partial packet is read into its own array, not through the buffer.
 	directBytes = 16 << 10
-	// directStart is the first size of that array; it doubles with what is really received.
-	directStart = 64 << 10
+	// directStart is the least size of that array; it is at most four times what was received.
+	directStart = 24 << 10
 	// directReads bounds the reads of one large packet in one turn.
 	directReads = 4
 

@@ -69,7 +69,7 @@ func (s *Shard) connect(c *client, h codec.Header, body []byte, more bool) (home
 		return home, true
 	}
 	if r, ok := s.checkConnect(c, p); !ok {
-		if r == refusedWillTopic && p.Version != codec.V5 {
+		if p.Version != codec.V5 && (r == refusedWillTopic || r == refusedWillQoS || r == refusedWillRetain) {
 			s.close(c, cause{text: r.text}, false) // malformed under 3.x: no CONNACK [MQTT-3.1.4-1 of 3.1.1]
 			return 0, false
 		}
@@ -172,17 +172,22 @@ func (s *Shard) checkWill(l *Listener, p *codec.Connect) (r refusal, ok bool) {
 
 // accept links the connection with its session, answers CONNACK and continues what the session has in flight.
 func (s *Shard) accept(c *client, p *codec.Connect, assigned bool) {
-	ss, present := s.sessionFor(p)
-	c.session, c.state, ss.client = ss, connected, c
 	c.keepAlive, c.userName = p.KeepAlive, strings.Clone(p.UserName)
-	ack := codec.Connack{SessionPresent: present}
+	ack := codec.Connack{}
 	if p.Version == codec.V5 {
 		s.negotiate(c, p, &ack)
 		if assigned {
-			ack.AssignedClientID = ss.id
+			ack.AssignedClientID = p.ClientID
 		}
 	}
-	ss.expiry = s.expiryOf(p, &ack)
+	expiry := s.expiryOf(p, &ack)
+	if c.maxPacket != 0 && ack.Size(p.Version) > int(c.maxPacket) { // [MQTT-3.1.2-24]
+		s.close(c, cause{text: "its maximum packet size leaves no room for a CONNACK"}, false)
+		return
+	}
+	ss, present := s.sessionFor(p)
+	c.session, c.state, ss.client = ss, connected, c
+	ack.SessionPresent, ss.expiry = present, expiry
 	c.will = s.newWill(p, ss)
 	s.broker.clients.Add(1)
 	s.count.Connects++

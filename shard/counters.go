@@ -21,6 +21,7 @@ type Counters struct {
 	RefusedSubscriptions uint64 // max_subscriptions
 	RefusedRetained      uint64 // max_retained_messages, max_retained_bytes
 	Oversize             uint64 // message_size_limit
+	RefusedTopics        uint64 // publications to $SYS and $share
 	TooLargeForClient    uint64 // the client's maximum packet size
 	DroppedQueued        uint64 // max_queued_messages, max_queued_bytes
 	DroppedOutput        uint64 // max_output_bytes
@@ -45,7 +46,7 @@ func (c *Counters) add(o *Counters) {
 		{&c.Redirected, &o.Redirected}, {&c.ProtocolErrors, &o.ProtocolErrors},
 		{&c.RefusedConnections, &o.RefusedConnections}, {&c.RefusedConnects, &o.RefusedConnects},
 		{&c.RefusedSubscriptions, &o.RefusedSubscriptions}, {&c.RefusedRetained, &o.RefusedRetained},
-		{&c.Oversize, &o.Oversize}, {&c.TooLargeForClient, &o.TooLargeForClient},
+		{&c.Oversize, &o.Oversize}, {&c.RefusedTopics, &o.RefusedTopics}, {&c.TooLargeForClient, &o.TooLargeForClient},
 		{&c.DroppedQueued, &o.DroppedQueued}, {&c.DroppedOutput, &o.DroppedOutput},
 		{&c.DroppedShared, &o.DroppedShared}, {&c.Throttled, &o.Throttled}, {&c.Choked, &o.Choked}, {&c.Crowded, &o.Crowded}, {&c.Expired, &o.Expired},
 		{&c.ExpiredSessions, &o.ExpiredSessions}, {&c.UnknownAcks, &o.UnknownAcks}, {&c.ReusedIDs, &o.ReusedIDs},

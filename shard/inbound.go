@@ -2,6 +2,7 @@ package shard
 
 import (
 	"bytes"
+	"strings"
 
 	"github.com/noctulemq/noctule/codec"
 	"github.com/noctulemq/noctule/router"
@@ -123,6 +124,11 @@ func (s *Shard) publish(c *client, h codec.Header, packet, body []byte) error {
 		return errTooDeep
 	}
 	s.count.Received[in.QoS]++
+	if in.Topic[0] == '$' && isReserved(in.Topic) { // [MQTT-4.7.2-1]: the server's own
+		s.count.RefusedTopics++
+		s.acknowledge(c, in.QoS, in.PacketID, codec.NotAuthorized)
+		return nil
+	}
 	if limit := s.cfg.MessageSizeLimit; limit > 0 && len(in.Payload) > int(limit) {
 		s.count.Oversize++
 		s.acknowledge(c, in.QoS, in.PacketID, codec.PacketTooLarge)
@@ -136,7 +142,7 @@ func (s *Shard) publish(c *client, h codec.Header, packet, body []byte) error {
 			s.props = p.props // keeps the room it may have grown to
 		}
 	}
-	if in.HasExpiry {
+	if in.HasExpiry && in.Expiry > 0 { // Mosquitto takes 0 for none
 		p.expirySeconds = in.Expiry
 		p.expiry = s.loop.Now() + int64(in.Expiry)*second
 	}
@@ -156,6 +162,13 @@ func (s *Shard) publish(c *client, h codec.Header, packet, body []byte) error {
 		s.sendAck(c, codec.TypePuback, in.PacketID, code)
 	}
 	return nil
+}
+
+// isReserved reports whether clients may not publish to a topic, as Mosquitto has it: `$SYS` and what looks like a
+// shared subscription.
+func isReserved(topic string) bool {
+	first, _, _ := strings.Cut(topic, "/")
+	return first == "$SYS" || first == "$share"
 }
 
 // borrowBody notes what of the packet itself can serve instead of a copy: the whole packet as the wire form of a

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"unsafe"
+
+	"github.com/noctulemq/noctule/loop"
 )
 
 // messageClasses are the body sizes in bytes for which spent messages are kept for reuse. Larger bodies go to the
@@ -18,7 +20,7 @@ var messageClasses = [...]int{256, 1 << 10, 4 << 10, 16 << 10}
 // returns the message to its pool.
 type Message struct {
 	refs atomic.Int32
-	// pool takes the message back; nil when the body is larger than every class.
+	// pool takes the message back; nil when the body is larger than every class, and may be an array of the loops.
 	pool *sync.Pool
 
 	// buf is owned: topic name, properties to forward and payload, at the offsets below; the payload runs to its end.
@@ -64,7 +66,7 @@ func (ps *messagePools) take(n int) *Message {
 		m.refs.Store(1)
 		return m
 	}
-	m := &Message{buf: make([]byte, 0, n)}
+	m := &Message{buf: loop.TakeArray(n)}
 	m.refs.Store(1)
 	return m
 }
@@ -121,6 +123,8 @@ func (m *Message) Release() {
 		panic("BUG: message released " + strconv.Itoa(int(-left)) + " times too often")
 	}
 	if m.pool == nil {
+		loop.GiveArray(m.buf)
+		m.buf = nil
 		return
 	}
 	m.buf = m.buf[:0]

@@ -65,9 +65,10 @@ func (o *outbound) at(i int) *delivery { return &o.ring[(o.head+i)&(len(o.ring)-
 // waiting is how many deliveries were not given to any connection.
 func (o *outbound) waiting() int { return o.n - o.next - o.resend - o.holes }
 
-// size is what the delivery counts against byte limits.
+// size is what the delivery counts against `max_queued_bytes` and `max_inflight_bytes`: its payload, as Mosquitto
+// counts, and its subscription identifiers when there are several.
 func (d *delivery) size() int64 {
-	n := d.msg.size()
+	n := int64(len(d.msg.Payload()))
 	if d.ids != nil {
 		n += 4 * int64(len(*d.ids))
 	}
@@ -290,7 +291,7 @@ func (s *Shard) enqueue(ss *session, p *publication, g *outgoing, share *router.
 		ss.out = o
 	}
 	c := ss.client
-	size := p.size()
+	size := int64(len(p.payload))
 	if g.ids != nil {
 		size += 4 * int64(len(*g.ids))
 	}
@@ -359,11 +360,17 @@ func (s *Shard) pubrec(c *client, a *codec.Ack) error {
 	d := c.session.out.find(a.PacketID)
 	if d == nil {
 		s.count.UnknownAcks++
-		s.sendAck(c, codec.TypePubrel, a.PacketID, codec.Success)
+		if a.Code < 0x80 {
+			s.sendAck(c, codec.TypePubrel, a.PacketID, codec.Success)
+		}
 		return nil
 	}
 	switch d.state {
 	case awaitPubcomp:
+		if a.Code >= 0x80 {
+			s.settle(c.session, d)
+			return nil
+		}
 		s.sendAck(c, codec.TypePubrel, a.PacketID, codec.Success)
 		return nil
 	case awaitPubrec:

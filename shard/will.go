@@ -16,10 +16,14 @@ func (s *Shard) newWill(p *codec.Connect, ss *session) *will {
 		return nil
 	}
 	w := &p.Will
+	if isReserved(w.Topic) {
+		s.count.RefusedTopics++
+		return nil // dropped, as a publication would be
+	}
 	s.props = w.ForwardProps(s.props[:0])
 	m := s.broker.messages.make(w.Topic, s.props, w.Payload)
 	m.qos, m.retain, m.origin = w.QoS, w.Retain, s.originOf(ss)
-	return &will{message: m, delay: w.DelaySeconds, expiry: w.Expiry, timed: w.HasExpiry}
+	return &will{message: m, delay: w.DelaySeconds, expiry: w.Expiry, timed: w.HasExpiry && w.Expiry > 0}
 }
 
 // publishWills publishes the wills that became due during the turn. They are collected first because what ends a
