@@ -64,7 +64,7 @@ func (c *client) handshake(port int, clientID, filter string, qos byte) error {
 	if err := unix.SetsockoptLinger(c.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}); err != nil {
 		return err
 	}
-	if err := unix.Connect(c.fd, &unix.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+	if err := connectBlocking(c.fd, &unix.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}}); err != nil {
 		return err
 	}
 	if err := c.exchange(appendConnect(nil, clientID), packetConnack, 1); err != nil {
@@ -76,10 +76,41 @@ func (c *client) handshake(port int, clientID, filter string, qos byte) error {
 	return c.exchange(appendSubscribe(nil, filter, qos), packetSuback, 2)
 }
 
+// connectBlocking connects a blocking socket. A signal does not end the attempt, only the waiting for it.
+func connectBlocking(fd int, to unix.Sockaddr) error {
+	err := unix.Connect(fd, to)
+	if err != unix.EINTR {
+		return err
+	}
+	wait := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
+	for {
+		n, err := unix.Poll(wait, int(handshakeTimeout.Milliseconds()))
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return err
+		case n == 0:
+			return unix.ETIMEDOUT
+		default:
+			failed, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
+			if err != nil || failed == 0 {
+				return err
+			}
+			return unix.Errno(failed)
+		}
+	}
+}
+
 // exchange writes one request and reads its answer, whose bytes from codeAt on must all say success.
 func (c *client) exchange(request []byte, answer byte, codeAt int) error {
-	if _, err := unix.Write(c.fd, request); err != nil {
-		return err
+	for {
+		_, err := unix.Write(c.fd, request) // a request is small: it is taken whole or not at all
+		if err == nil {
+			break
+		}
+		if err != unix.EINTR {
+			return err
+		}
 	}
 	var buf [answerBytesMax]byte
 	have := 0
