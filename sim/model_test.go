@@ -252,8 +252,8 @@ func (w *world) liveCopies(s *session, m *message) (may, must, must0 int) {
 			must0 = 0
 		}
 		must0 = min(must0, 1)
-		if queued && s.overflow {
-			must0 = 0 // the one copy may go through the queue
+		if queued && (s.overflow || m.sentAt <= s.safeFrom) {
+			must0 = 0 // the one copy may have gone through the queue when it was full
 		}
 	}
 	return may, must, must0
