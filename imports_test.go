@@ -19,9 +19,15 @@ var allowed = map[string][]string{
 	"loop":   {},
 	"router": {},
 	"config": {},
-	"shard":  {"codec", "loop", "router", "config"},
+	"auth":   {"router"},
+	"shard":  {"codec", "loop", "router", "config", "auth"},
 
-	"cmd/noctule":     {"codec", "loop", "router", "config", "shard", "bench", "scripts/tune"},
+	"auth/dynsec": {"auth", "router"},
+	"auth/passwd": {"auth"},
+	"logging":     {"config"},
+	"sys":         {"shard", "loop"},
+
+	"cmd/noctule":     {"codec", "loop", "router", "config", "auth", "auth/dynsec", "auth/passwd", "logging", "sys", "shard", "bench", "scripts/tune"},
 	"config/gen":      {"config"},
 	"bench":           {"codec"},
 	"conformance":     {},

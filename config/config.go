@@ -21,6 +21,11 @@ type Config struct {
 	// AllowZeroLengthClientID admits clients without an identifier; they get AutoIDPrefix and a UUID.
 	AllowZeroLengthClientID bool
 	AutoIDPrefix            string
+	// ClientIDPrefixes admits only clients whose identifier begins with one of them; empty: any.
+	ClientIDPrefixes []string
+	// AuthWorkers is how many threads check passwords (0: as many as loops), AuthQueueLimit how many logins may wait for them.
+	AuthWorkers    int
+	AuthQueueLimit int
 
 	// AllowDuplicateMessages sends one copy for each overlapping subscription of a client instead of one in all.
 	AllowDuplicateMessages bool
@@ -113,6 +118,7 @@ func Default() *Config {
 		PinLoops:                true,
 		AllowZeroLengthClientID: true,
 		AutoIDPrefix:            "auto-",
+		AuthQueueLimit:          20_000,
 		AllowDuplicateMessages:  true,
 		RetainAvailable:         true,
 		CheckRetainSource:       true,

@@ -11,9 +11,10 @@ type Listener struct {
 	MaxTopicAlias       uint16 // aliases a client may set
 	MaxTopicAliasBroker uint16 // aliases the broker sets towards one client
 
-	// AllowAnonymous and AutoIDPrefix take the place of the global settings where they are not nil.
-	AllowAnonymous *bool
-	AutoIDPrefix   *string
+	// AllowAnonymous, AllowZeroLengthClientID and AutoIDPrefix take the place of the global settings where they are not nil.
+	AllowAnonymous          *bool
+	AllowZeroLengthClientID *bool
+	AutoIDPrefix            *string
 
 	AcceptVersions        Versions
 	UseUserNameAsClientID bool

@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/noctulemq/noctule/codec"
 	"github.com/noctulemq/noctule/config"
 	"github.com/noctulemq/noctule/loop"
 	"github.com/noctulemq/noctule/router"
@@ -17,7 +16,6 @@ import (
 // itself; a shard's own state is reached by mail only.
 type Broker struct {
 	// Immutable after start.
-	cfg      *config.Config
 	log      Logger
 	group    *loop.Group
 	shards   []*Shard
@@ -26,9 +24,15 @@ type Broker struct {
 	interest *router.Interest
 	strategy router.Strategy
 	seed     uint64
+	workers  *loop.Workers
+	control  *control // nil without a Control
 
 	messages messagePools
 	parcels  parcels
+
+	// cfg is replaced by a reload; reloading is held by one, and logins that look at files wait for it.
+	cfg       atomic.Pointer[config.Config]
+	reloading sync.RWMutex
 
 	// Any thread, atomic.
 	retainVersion                atomic.Uint64
@@ -39,18 +43,27 @@ type Broker struct {
 	stopped                      atomic.Bool
 }
 
-// Listener is one listening socket's settings and count.
+// Listener is where clients come in: its settings, which a reload replaces, and its count.
 type Listener struct {
-	Config config.Listener
-	// Anonymous: clients need no user name.
-	Anonymous bool
-
+	settings    atomic.Pointer[ListenerSettings]
 	connections atomic.Int64
 }
 
-func (l *Listener) acceptsVersion(v codec.Version) bool {
-	return l.Config.AcceptsVersion(uint8(v))
+// ListenerSettings are immutable.
+type ListenerSettings struct {
+	Config config.Listener
+	Access Access
 }
+
+// NewListener makes the tag of a listening socket.
+func NewListener(cfg config.Listener, access Access) *Listener {
+	l := &Listener{}
+	l.settings.Store(&ListenerSettings{Config: cfg, Access: access})
+	return l
+}
+
+// Settings returns the settings of this moment. Any thread.
+func (l *Listener) Settings() *ListenerSettings { return l.settings.Load() }
 
 // Options is what a broker is made of. Config must not change afterwards.
 type Options struct {
@@ -60,14 +73,19 @@ type Options struct {
 	Seed uint64
 	// Group is the loops; the broker becomes their handler.
 	Group *loop.Group
+	// Control answers what is published to $CONTROL topics; nil: nobody does.
+	Control Control
 }
 
 // New makes a broker on the loops of o.Group, one shard each.
 func New(o Options) *Broker {
-	b := &Broker{cfg: o.Config, log: o.Log, group: o.Group, loops: o.Group.Len(), hasher: router.NewHasher(o.Seed), seed: o.Seed}
+	b := &Broker{log: o.Log, group: o.Group, loops: o.Group.Len(), hasher: router.NewHasher(o.Seed), seed: o.Seed}
+	b.cfg.Store(o.Config)
 	if b.log == nil {
 		b.log = Discard{}
 	}
+	b.workers = loop.NewWorkers(loginWorkers(o.Config, b.loops), o.Config.AuthQueueLimit)
+	b.control = newControl(b, o.Control)
 	switch o.Config.SharedStrategy {
 	case "sticky":
 		b.strategy = router.Sticky
@@ -87,6 +105,14 @@ func New(o Options) *Broker {
 	return b
 }
 
+// loginWorkers is how many threads check passwords.
+func loginWorkers(cfg *config.Config, loops int) int {
+	if cfg.AuthWorkers > 0 {
+		return cfg.AuthWorkers
+	}
+	return loops
+}
+
 // home returns the loop where a name (client identifier, shared group) lives.
 func (b *Broker) home(name string) int {
 	if b.loops == 1 {
@@ -103,17 +129,20 @@ func (b *Broker) home(name string) int {
 
 // admitConnection counts an accepted socket against the limits of its listener and of the broker.
 func (b *Broker) admitConnection(l *Listener) bool {
-	if n := b.connections.Add(1); b.cfg.GlobalMaxConnections >= 0 && n > int64(b.cfg.GlobalMaxConnections) {
+	if n := b.connections.Add(1); over(n, b.config().GlobalMaxConnections) {
 		b.connections.Add(-1)
 		return false
 	}
-	if n := l.connections.Add(1); l.Config.MaxConnections >= 0 && n > int64(l.Config.MaxConnections) {
+	if n := l.connections.Add(1); over(n, l.Settings().Config.MaxConnections) {
 		l.connections.Add(-1)
 		b.connections.Add(-1)
 		return false
 	}
 	return true
 }
+
+// over reports whether n passes a limit, of which -1 is none.
+func over(n int64, limit int) bool { return limit >= 0 && n > int64(limit) }
 
 func (b *Broker) releaseConnection(l *Listener) {
 	l.connections.Add(-1)
@@ -123,13 +152,13 @@ func (b *Broker) releaseConnection(l *Listener) {
 // admitRetained reports whether a retained message fits in place of old, which may be nil. Partitions ask at the same
 // time, so the bound may be passed by one message for each loop.
 func (b *Broker) admitRetained(old, m *Message) bool {
-	more := m.size()
+	cfg, more := b.config(), m.size()
 	if old != nil {
 		more -= old.size()
-	} else if n := b.cfg.MaxRetainedMessages; n > 0 && b.retainedCount.Load() >= int64(n) {
+	} else if n := cfg.MaxRetainedMessages; n > 0 && b.retainedCount.Load() >= int64(n) {
 		return false
 	}
-	return b.cfg.MaxRetainedBytes == 0 || more <= 0 || b.retainedBytes.Load()+more <= b.cfg.MaxRetainedBytes
+	return cfg.MaxRetainedBytes == 0 || more <= 0 || b.retainedBytes.Load()+more <= cfg.MaxRetainedBytes
 }
 
 // call runs f on every loop's thread and waits for all. It must not be called from a loop.
@@ -180,7 +209,7 @@ func (b *Broker) Stop() error {
 	if b.stopped.Swap(true) {
 		return nil
 	}
-	deadline := time.Now().Add(b.cfg.ShutdownTimeout)
+	deadline := time.Now().Add(b.config().ShutdownTimeout)
 	err := b.call((*Shard).stopAccepting)
 	err = errors.Join(err, b.settle(deadline))
 	idle := make(chan struct{}, b.loops)

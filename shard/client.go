@@ -39,7 +39,7 @@ type client struct {
 	// aliasIn holds the topic of each alias the client set, at index alias-1 [MQTT-3.3.2-7].
 	aliasIn  []string
 	aliasOut *aliasTable
-	userName string
+	login    *login // while a worker decides
 
 	lastSeen int64 // monotonic ns of the last bytes received
 	timer    loop.Timer
@@ -57,6 +57,8 @@ type client struct {
 	warnedMax  bool             // the receive-maximum warning was written
 	crowded    bool             // not read from because another loop has too much to do
 	bridge     bool             // protocol level had the bridge bit
+	mounted    bool             // its listener has a mount point
+	answering  bool             // not read from while its $CONTROL message is handled
 }
 
 // aliasTable gives topic aliases to a client first come, first served. Bounded by the smaller of
@@ -90,7 +92,7 @@ func (s *Shard) Opened(conn *loop.Conn) {
 	}
 	s.newClient(conn, l)
 	if s.cfg.ConnectionMessages && s.log.Enabled(LogNotice) {
-		s.log.Log(LogNotice, fmt.Sprintf("New connection from %s on port %d.", addressColon(conn), l.Config.Port))
+		s.log.Log(LogNotice, fmt.Sprintf("New connection from %s on port %d.", addressColon(conn), l.Settings().Config.Port))
 	}
 }
 
@@ -178,9 +180,13 @@ func (s *Shard) Data(conn *loop.Conn, b []byte, owned bool) (used, need int) {
 			s.whole = packet
 		}
 		if c.state == awaitingConnect {
-			if home, away := s.connect(c, h, packet[n:], len(b) > used+total); away {
+			home, away := s.connect(c, h, packet[n:], len(b) > used+total)
+			if away {
 				s.sendHome(c, home)
 				return used, 0
+			}
+			if c.login != nil && c.state != closing {
+				return used, 0 // a worker decides, then it is read again
 			}
 		} else if err := s.packet(c, h, packet, n); err != nil {
 			s.fail(c, err)
@@ -382,10 +388,15 @@ func (s *Shard) Drained(conn *loop.Conn) {
 func (s *Shard) clientDue(c *client) {
 	switch c.state {
 	case awaitingConnect:
+		if c.login != nil {
+			s.count.RefusedLogins++
+			s.refuseWith(c, refusedBusy)
+			return
+		}
 		s.close(c, cause{text: "no CONNECT in time"}, false)
 	case connected:
 		due := c.lastSeen + int64(c.keepAlive)*second*3/2
-		if c.session.throttled > 0 || c.crowded {
+		if c.session.throttled > 0 || c.crowded || c.answering {
 			due = s.loop.Now() + int64(c.keepAlive)*second*3/2 // we do not read from it
 		}
 		if unsent := c.conn.Unsent(); unsent < c.choked {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/noctulemq/noctule/codec"
+	"github.com/noctulemq/noctule/config"
 	"github.com/noctulemq/noctule/router"
 )
 
@@ -50,15 +51,20 @@ func (s *Shard) connect(c *client, h codec.Header, body []byte, more bool) (home
 		return 0, false
 	}
 	c.version, c.bridge = p.Version, p.Bridge
-	assigned := false
+	assigned, l := false, &c.listener.Settings().Config
 	if p.ClientID == "" {
-		if !s.mayAssign(p) {
+		if !s.mayAssign(p, l) {
 			s.refuseWith(c, refusedEmptyID)
 			return 0, false
 		}
-		p.ClientID, assigned = s.assignID(c.listener), true
+		assigned = true
+		if c.login != nil {
+			p.ClientID = c.login.who.ID
+		} else {
+			p.ClientID = s.assignID(l)
+		}
 	}
-	if l := &c.listener.Config; l.UseUserNameAsClientID {
+	if l.UseUserNameAsClientID {
 		if !p.HasUserName || p.UserName == "" {
 			s.refuseWith(c, refusedAuth)
 			return 0, false
@@ -68,7 +74,19 @@ func (s *Shard) connect(c *client, h codec.Header, body []byte, more bool) (home
 	if home := s.broker.home(p.ClientID); home != int(s.id) {
 		return home, true
 	}
-	if r, ok := s.checkConnect(c, p); !ok {
+	if r, ok := s.checkEarly(l, p); !ok {
+		s.refuseWith(c, r)
+		return 0, false
+	}
+	who, r, waits := s.authenticate(c, p)
+	if waits {
+		return 0, false
+	}
+	if who == nil {
+		s.refuseWith(c, r)
+		return 0, false
+	}
+	if r, ok := s.checkConnect(l, p); !ok {
 		if p.Version != codec.V5 && (r == refusedWillTopic || r == refusedWillQoS || r == refusedWillRetain) {
 			s.close(c, cause{text: r.text}, false) // malformed under 3.x: no CONNACK [MQTT-3.1.4-1 of 3.1.1]
 			return 0, false
@@ -80,7 +98,7 @@ func (s *Shard) connect(c *client, h codec.Header, body []byte, more bool) (home
 		s.close(c, cause{text: "closed before it was accepted"}, false)
 		return 0, false
 	}
-	s.accept(c, p, assigned)
+	s.accept(c, p, who, assigned)
 	return 0, false
 }
 
@@ -94,18 +112,22 @@ func (s *Shard) isAbandoned(c *client, id string) bool {
 
 // mayAssign reports whether an empty client identifier may be replaced by one of ours [MQTT-3.1.3-6]: under 3.1 never,
 // under 3.1.1 only with a clean session [MQTT-3.1.3-7 of 3.1.1].
-func (s *Shard) mayAssign(p *codec.Connect) bool {
-	if p.Version == codec.V31 || !s.cfg.AllowZeroLengthClientID {
+func (s *Shard) mayAssign(p *codec.Connect, l *config.Listener) bool {
+	allowed := s.cfg.AllowZeroLengthClientID
+	if l.AllowZeroLengthClientID != nil {
+		allowed = *l.AllowZeroLengthClientID
+	}
+	if p.Version == codec.V31 || !allowed {
 		return false
 	}
 	return p.Version == codec.V5 || p.CleanStart
 }
 
 // assignID makes a client identifier that lives on this loop: the prefix and a version 4 UUID [MQTT-3.2.2-16].
-func (s *Shard) assignID(l *Listener) string {
+func (s *Shard) assignID(l *config.Listener) string {
 	prefix := s.cfg.AutoIDPrefix
-	if l.Config.AutoIDPrefix != nil {
-		prefix = *l.Config.AutoIDPrefix
+	if l.AutoIDPrefix != nil {
+		prefix = *l.AutoIDPrefix
 	}
 	for {
 		id := prefix + newUUID(s.rng)
@@ -121,19 +143,33 @@ func newUUID(rng *rand.Rand) string {
 		uint16(lo>>48)&0x3fff|0x8000, lo&0xffffffffffff)
 }
 
-// checkConnect decides on a well-formed CONNECT. It may lower the keep-alive in p.
-func (s *Shard) checkConnect(c *client, p *codec.Connect) (r refusal, ok bool) {
-	l := c.listener
+// checkEarly is what decides on a well-formed CONNECT before anybody is asked who its client is.
+func (s *Shard) checkEarly(l *config.Listener, p *codec.Connect) (r refusal, ok bool) {
 	switch {
 	case s.stopping:
 		return refusedStopping, false
-	case !l.acceptsVersion(p.Version):
+	case !l.AcceptsVersion(uint8(p.Version)):
 		return refusedVersion, false
 	case p.HasAuthMethod:
 		return refusedMethod, false
-	case !l.Anonymous:
+	case !s.mayUseID(p.ClientID):
 		return refusedAuth, false
 	}
+	return refusal{}, true
+}
+
+// mayUseID applies `clientid_prefixes`.
+func (s *Shard) mayUseID(id string) bool {
+	for _, prefix := range s.cfg.ClientIDPrefixes {
+		if strings.HasPrefix(id, prefix) {
+			return true
+		}
+	}
+	return len(s.cfg.ClientIDPrefixes) == 0
+}
+
+// checkConnect is what decides on a CONNECT of a client that may connect.
+func (s *Shard) checkConnect(l *config.Listener, p *codec.Connect) (r refusal, ok bool) {
 	if r, ok := s.checkWill(l, p); !ok {
 		return r, false
 	}
@@ -152,7 +188,7 @@ func (s *Shard) checkConnect(c *client, p *codec.Connect) (r refusal, ok bool) {
 }
 
 // checkWill applies the broker's limits to a will [MQTT-3.2.2-12] [MQTT-3.2.2-13].
-func (s *Shard) checkWill(l *Listener, p *codec.Connect) (r refusal, ok bool) {
+func (s *Shard) checkWill(l *config.Listener, p *codec.Connect) (r refusal, ok bool) {
 	if !p.HasWill {
 		return refusal{}, true
 	}
@@ -160,7 +196,7 @@ func (s *Shard) checkWill(l *Listener, p *codec.Connect) (r refusal, ok bool) {
 	switch {
 	case !router.ValidTopic(w.Topic):
 		return refusedWillTopic, false
-	case w.QoS > l.Config.MaxQoS:
+	case w.QoS > l.MaxQoS:
 		return refusedWillQoS, false
 	case w.Retain && !s.cfg.RetainAvailable:
 		return refusedWillRetain, false
@@ -171,8 +207,8 @@ func (s *Shard) checkWill(l *Listener, p *codec.Connect) (r refusal, ok bool) {
 }
 
 // accept links the connection with its session, answers CONNACK and continues what the session has in flight.
-func (s *Shard) accept(c *client, p *codec.Connect, assigned bool) {
-	c.keepAlive, c.userName = p.KeepAlive, strings.Clone(p.UserName)
+func (s *Shard) accept(c *client, p *codec.Connect, who *identity, assigned bool) {
+	c.keepAlive, c.mounted = p.KeepAlive, c.listener.Settings().Config.MountPoint != ""
 	ack := codec.Connack{}
 	if p.Version == codec.V5 {
 		s.negotiate(c, p, &ack)
@@ -188,7 +224,8 @@ func (s *Shard) accept(c *client, p *codec.Connect, assigned bool) {
 	ss, present := s.sessionFor(p)
 	c.session, c.state, ss.client = ss, connected, c
 	ack.SessionPresent, ss.expiry = present, expiry
-	c.will = s.newWill(p, ss)
+	s.settleIdentity(ss, who)
+	c.will = s.newWill(c, p)
 	s.broker.clients.Add(1)
 	s.count.Connects++
 	s.loop.Disarm(&c.timer)
@@ -210,7 +247,7 @@ func (s *Shard) accept(c *client, p *codec.Connect, assigned bool) {
 
 // negotiate keeps what a version 5 client allows us and writes what we allow it.
 func (s *Shard) negotiate(c *client, p *codec.Connect, ack *codec.Connack) {
-	l := &c.listener.Config
+	l := &c.listener.Settings().Config
 	c.receiveMax, c.maxPacket, c.aliasInMax = p.ReceiveMaximum, p.MaximumPacketSize, l.MaxTopicAlias
 	if limit := min(l.MaxTopicAliasBroker, p.TopicAliasMaximum); limit > 0 {
 		c.aliasOut = &aliasTable{byTopic: make(map[string]uint16), max: limit}
@@ -320,6 +357,7 @@ func (s *Shard) refuseWith(c *client, r refusal) {
 	}
 	c.conn.Append(ack.Append(s.scratch[:0], c.version))
 	s.close(c, cause{text: r.text}, false)
+	s.detail = ""
 }
 
 // refuse closes a connection that arrived while the broker stops.

@@ -9,6 +9,8 @@ type Counters struct {
 
 	// Received and Sent count PUBLISH packets by QoS.
 	Received, Sent [3]uint64
+	// Denied counts what rights forbade, by auth.Action.
+	Denied [4]uint64
 	// Crossed counts publications posted to other loops.
 	Crossed uint64
 	// Redirected counts shared deliveries that went to a second member.
@@ -18,6 +20,8 @@ type Counters struct {
 	ProtocolErrors       uint64
 	RefusedConnections   uint64 // max_connections, global_max_connections
 	RefusedConnects      uint64 // answered in CONNACK
+	RefusedLogins        uint64 // of them: not authorised, or too many wait (auth_queue_limit)
+	RefusedControl       uint64 // $CONTROL messages beyond controlQueue
 	RefusedSubscriptions uint64 // max_subscriptions
 	RefusedRetained      uint64 // max_retained_messages, max_retained_bytes
 	Oversize             uint64 // message_size_limit
@@ -45,6 +49,7 @@ func (c *Counters) add(o *Counters) {
 		{&c.Wills, &o.Wills}, {&c.Subscriptions, &o.Subscriptions}, {&c.Injected, &o.Injected}, {&c.Crossed, &o.Crossed},
 		{&c.Redirected, &o.Redirected}, {&c.ProtocolErrors, &o.ProtocolErrors},
 		{&c.RefusedConnections, &o.RefusedConnections}, {&c.RefusedConnects, &o.RefusedConnects},
+		{&c.RefusedLogins, &o.RefusedLogins}, {&c.RefusedControl, &o.RefusedControl},
 		{&c.RefusedSubscriptions, &o.RefusedSubscriptions}, {&c.RefusedRetained, &o.RefusedRetained},
 		{&c.Oversize, &o.Oversize}, {&c.RefusedTopics, &o.RefusedTopics}, {&c.TooLargeForClient, &o.TooLargeForClient},
 		{&c.DroppedQueued, &o.DroppedQueued}, {&c.DroppedOutput, &o.DroppedOutput},
@@ -54,6 +59,9 @@ func (c *Counters) add(o *Counters) {
 	}
 	for _, f := range sum {
 		*f.to += *f.from
+	}
+	for a := range c.Denied {
+		c.Denied[a] += o.Denied[a]
 	}
 	for q := range c.Received {
 		c.Received[q] += o.Received[q]

@@ -108,7 +108,7 @@ func feedBroker(t testing.TB, n int32, cfg *config.Config, greeting func(fd int3
 	}
 	b := New(Options{Config: cfg, Group: g, Seed: 1})
 	ls := loop.NewSimNet(1).Listen(netip.MustParseAddrPort("127.0.0.1:1883"))
-	ls.Tag = &Listener{Config: config.NewListener(), Anonymous: true}
+	ls.Tag = NewListener(config.NewListener(), Everyone{})
 	if err := g.Loop(0).Listen(ls); err != nil {
 		t.Fatal(err)
 	}

@@ -54,7 +54,7 @@ func newWorldOn(t testing.TB, net *loop.SimNet, system func(int) (loop.System, e
 	w.group = g
 	w.broker = New(Options{Config: cfg, Group: g, Seed: 1, Log: w.log})
 	w.listener = w.net.Listen(netip.MustParseAddrPort("127.0.0.1:1883"))
-	w.listener.Tag = &Listener{Config: lc, Anonymous: true}
+	w.listener.Tag = NewListener(lc, Everyone{})
 	for i := range loops {
 		if err := g.Loop(i).Listen(w.listener); err != nil {
 			t.Fatal(err)

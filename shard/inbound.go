@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 
+	"github.com/noctulemq/noctule/auth"
 	"github.com/noctulemq/noctule/codec"
 	"github.com/noctulemq/noctule/router"
 )
@@ -114,7 +115,7 @@ func (s *Shard) publish(c *client, h codec.Header, packet, body []byte) error {
 			return err
 		}
 	}
-	l := &c.listener.Config
+	l := &c.listener.Settings().Config
 	switch {
 	case in.QoS > l.MaxQoS:
 		return errQoS
@@ -124,7 +125,19 @@ func (s *Shard) publish(c *client, h codec.Header, packet, body []byte) error {
 		return errTooDeep
 	}
 	s.count.Received[in.QoS]++
-	if in.Topic[0] == '$' && isReserved(in.Topic) { // [MQTT-4.7.2-1]: the server's own
+	ss := c.session
+	topic := in.Topic
+	if c.mounted {
+		in.Topic = s.mount(l.MountPoint, in.Topic)
+	}
+	if ss.who != nil && !s.may(ss, auth.Publish, in.Topic) {
+		s.acknowledge(c, in.QoS, in.PacketID, codec.NotAuthorized)
+		return nil
+	}
+	if topic[0] == '$' && strings.HasPrefix(topic, controlPrefix) {
+		return s.controlMessage(c, in)
+	}
+	if topic[0] == '$' && isReserved(topic) { // [MQTT-4.7.2-1]: the server's own
 		s.count.RefusedTopics++
 		s.acknowledge(c, in.QoS, in.PacketID, codec.NotAuthorized)
 		return nil
@@ -146,8 +159,13 @@ func (s *Shard) publish(c *client, h codec.Header, packet, body []byte) error {
 		p.expirySeconds = in.Expiry
 		p.expiry = s.loop.Now() + int64(in.Expiry)*second
 	}
-	p.origin = s.originOf(c.session)
-	s.borrowBody(p, in, packet, h.Overlong, c.version)
+	p.origin = s.originOf(ss)
+	if in.Retain {
+		p.source = ss.who
+	}
+	if !c.mounted {
+		s.borrowBody(p, in, packet, h.Overlong, c.version)
+	}
 	if in.QoS == 2 {
 		return s.holdQoS2(c, p, in)
 	}

@@ -30,12 +30,13 @@ type Injection struct {
 // thread when the message has been routed and what the commit policy asks for is done; matched tells whether anyone
 // subscribed to it. Errors: ErrTopic, ErrQoS, ErrMessageSize, ErrStopped, ErrBusy.
 func (b *Broker) Inject(in Injection, done func(matched bool)) error {
+	cfg := b.config()
 	switch {
 	case in.QoS > 2:
 		return ErrQoS
 	case !codec.ValidString([]byte(in.Topic)), !router.ValidTopic(in.Topic):
 		return ErrTopic
-	case b.cfg.MessageSizeLimit > 0 && len(in.Payload) > int(b.cfg.MessageSizeLimit):
+	case cfg.MessageSizeLimit > 0 && len(in.Payload) > int(cfg.MessageSizeLimit):
 		return ErrMessageSize
 	case len(in.Topic)+len(in.Props)+len(in.Payload) > math.MaxInt32 || len(in.Topic) > 65535:
 		return ErrMessageSize
@@ -43,7 +44,7 @@ func (b *Broker) Inject(in Injection, done func(matched bool)) error {
 		return ErrStopped
 	}
 	m := b.messages.make(in.Topic, in.Props, in.Payload)
-	m.qos, m.retain = in.QoS, in.Retain && b.cfg.RetainAvailable
+	m.qos, m.retain = in.QoS, in.Retain && cfg.RetainAvailable
 	home := b.home(in.Origin)
 	ok := b.group.Loop(home).Submit(loop.Mail{Kind: mailCall, Body: func(s *Shard) {
 		if in.HasExpiry {

@@ -80,8 +80,8 @@ func (s *Shard) logConnected(c *client, p *codec.Connect) {
 		clean = 1
 	}
 	user := ""
-	if c.userName != "" {
-		user = ", u'" + c.userName + "'"
+	if who := c.session.who; who != nil && who.UserName != "" {
+		user = ", u'" + who.UserName + "'"
 	}
 	s.log.Log(LogNotice, fmt.Sprintf("New client connected from %s as %s (p%d, c%d, k%d%s).",
 		c.address(), c.session.id, protocolNumber(c.version), clean, c.keepAlive, user))
@@ -103,7 +103,7 @@ func (s *Shard) logRefused(c *client, why cause) {
 	if id == "" || c.version == 0 {
 		id = "<unknown>"
 	}
-	s.log.Log(LogNotice, fmt.Sprintf("Client %s [%s] disconnected: %s.", id, c.address(), why.text))
+	s.log.Log(LogNotice, fmt.Sprintf("Client %s [%s] disconnected: %s.%s", id, c.address(), why.text, s.detail))
 }
 
 // causeClosed is why a socket ended by itself.

@@ -38,6 +38,8 @@ type Message struct {
 	version uint64
 	// origin is the session that published, for no-local and for throttling.
 	origin origin
+	// source is who published a retained message, where that matters; it is only compared and asked for its words.
+	source *identity
 }
 
 // origin names a publishing session: its loop, its index in that loop's slab and the generation of the slot.
@@ -128,6 +130,6 @@ func (m *Message) Release() {
 		return
 	}
 	m.buf = m.buf[:0]
-	m.qos, m.retain, m.expiry, m.version, m.origin = 0, false, 0, 0, origin{}
+	m.qos, m.retain, m.expiry, m.version, m.origin, m.source = 0, false, 0, 0, origin{}, nil
 	m.pool.Put(m)
 }

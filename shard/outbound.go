@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"github.com/noctulemq/noctule/auth"
 	"github.com/noctulemq/noctule/codec"
 	"github.com/noctulemq/noctule/router"
 )
@@ -241,6 +242,11 @@ func (s *Shard) sendDelivery(ss *session, c *client, d *delivery) {
 	}
 	p := &s.queuedPub
 	p.load(d.msg, s.loop.Now())
+	if ss.who != nil && !d.again && !s.may(ss, auth.Receive, p.name) {
+		p.reset()
+		s.finish(o, d)
+		return
+	}
 	sent := s.sendPublish(c, p, &outgoing{qos: d.qos, retain: d.retain, dup: d.again, id: d.id, subID: d.subID, ids: d.ids})
 	p.reset()
 	if !sent || d.qos == 0 {

@@ -23,6 +23,7 @@ type publication struct {
 	expirySeconds uint32
 	version       uint64
 	origin        origin
+	source        *identity
 
 	// body is the packet's own array when the loop gave it away, so that msg can keep it instead of a copy.
 	body []byte
@@ -50,7 +51,7 @@ func (p *publication) reset() {
 		}
 	}
 	p.name, p.props, p.payload, p.body, p.msg = "", nil, nil, nil, nil
-	p.qos, p.retain, p.expiry, p.expirySeconds, p.version, p.origin, p.scanned = 0, false, 0, 0, 0, origin{}, false
+	p.qos, p.retain, p.expiry, p.expirySeconds, p.version, p.origin, p.source, p.scanned = 0, false, 0, 0, 0, origin{}, nil, false
 }
 
 // load makes the publication stand for m, of which it takes one more reference.
@@ -58,7 +59,7 @@ func (p *publication) load(m *Message, now int64) {
 	p.reset()
 	p.msg = m.Retain()
 	p.name, p.props, p.payload = m.Topic(), m.Props(), m.Payload()
-	p.qos, p.retain, p.version, p.origin = m.qos, m.retain, m.version, m.origin
+	p.qos, p.retain, p.version, p.origin, p.source = m.qos, m.retain, m.version, m.origin, m.source
 	p.expiry = m.expiry
 	p.expirySeconds = secondsLeft(m.expiry, now)
 }
@@ -86,7 +87,7 @@ func (p *publication) message(pools *messagePools) *Message {
 		p.msg = pools.make(p.name, p.props, p.payload)
 	}
 	m := p.msg
-	m.qos, m.retain, m.expiry, m.version, m.origin = p.qos, p.retain, p.expiry, p.version, p.origin
+	m.qos, m.retain, m.expiry, m.version, m.origin, m.source = p.qos, p.retain, p.expiry, p.version, p.origin, p.source
 	return m
 }
 

@@ -470,6 +470,9 @@ func (s *Shard) deliverRetained(ss *session, r *replay, m *Message) {
 	if r.sub.Flags&router.FlagNoLocal != 0 && m.origin == s.originOf(ss) {
 		return
 	}
+	if m.source != nil && !s.mayRetained(m) {
+		return
+	}
 	p := &s.replayPub
 	p.load(m, s.loop.Now())
 	s.paced = true

@@ -2,7 +2,9 @@ package shard
 
 import (
 	"math/bits"
+	"strings"
 
+	"github.com/noctulemq/noctule/auth"
 	"github.com/noctulemq/noctule/codec"
 	"github.com/noctulemq/noctule/router"
 )
@@ -103,6 +105,9 @@ func (s *Shard) outgoingQoS(published, granted uint8) uint8 {
 
 // deliverTo gives a publication to a session: QoS 0 at once or not at all, QoS 1 and 2 through its queue.
 func (s *Shard) deliverTo(ss *session, p *publication, g *outgoing, share *router.Share) {
+	if ss.who != nil && !s.may(ss, auth.Receive, p.name) {
+		return
+	}
 	if g.qos > 0 {
 		s.enqueue(ss, p, g, share)
 		return
@@ -209,13 +214,17 @@ func (s *Shard) sendPublish(c *client, p *publication, g *outgoing) (sent bool) 
 		s.count.Sent[g.qos]++
 		return true
 	}
-	plain := g.subID == 0 && g.ids == nil && c.aliasOut == nil
+	plain := g.subID == 0 && g.ids == nil && c.aliasOut == nil && !c.mounted
 	class := encoding(c.version, g.qos, g.retain)
 	if plain && p.encoded[class] != nil {
 		return s.sendCopy(c, p, p.encoded[class], g)
 	}
 	out := &s.out
-	*out = codec.PublishOut{Version: c.version, Dup: g.dup, QoS: g.qos, Retain: g.retain, Topic: p.name, PacketID: g.id,
+	name := p.name
+	if c.mounted {
+		name = strings.TrimPrefix(name, c.listener.Settings().Config.MountPoint)
+	}
+	*out = codec.PublishOut{Version: c.version, Dup: g.dup, QoS: g.qos, Retain: g.retain, Topic: name, PacketID: g.id,
 		Payload: p.payload}
 	fresh := false
 	if c.version == codec.V5 {
@@ -229,7 +238,7 @@ func (s *Shard) sendPublish(c *client, p *publication, g *outgoing) (sent bool) 
 		}
 		if c.aliasOut != nil {
 			var known bool
-			if out.TopicAlias, known = c.aliasOut.use(p.name); known {
+			if out.TopicAlias, known = c.aliasOut.use(name); known {
 				out.Topic = ""
 			}
 			fresh = out.TopicAlias != 0 && !known
@@ -238,7 +247,7 @@ func (s *Shard) sendPublish(c *client, p *publication, g *outgoing) (sent bool) 
 	size := out.Size()
 	if size > codec.MaxPacket || (c.maxPacket != 0 && size > int(c.maxPacket)) {
 		if fresh {
-			delete(c.aliasOut.byTopic, p.name)
+			delete(c.aliasOut.byTopic, name)
 		}
 		s.count.TooLargeForClient++
 		return false

@@ -19,6 +19,7 @@ type session struct {
 	out    *outbound
 	in     *inbound
 	subs   filterSet
+	who    *identity
 	// will waits for its delay while the client is away.
 	will   *will
 	willAt int64

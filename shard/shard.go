@@ -14,7 +14,6 @@ import (
 type Shard struct {
 	// Immutable after start.
 	broker   *Broker
-	cfg      *config.Config
 	loop     *loop.Loop
 	log      Logger
 	hasher   *router.Hasher
@@ -24,6 +23,7 @@ type Shard struct {
 	strategy router.Strategy
 
 	// Loop thread only, all below.
+	cfg      *config.Config // as of the last reload
 	clients  slab[client]
 	sessions slab[session]
 	byID     map[string]uint32
@@ -36,6 +36,7 @@ type Shard struct {
 	idle     chan<- struct{} // set while a stop waits for our connections to end
 
 	retainedTimer loop.Timer
+	sources       map[*identity]sourceRights
 
 	crossing crossings
 	// parcels are those being filled, by loop; parcelsOpen has a bit for each.
@@ -79,6 +80,8 @@ type Shard struct {
 	codes                     []byte
 	fetches                   []*replay
 	scratch, head, props      []byte
+	mounted                   []byte // a topic behind its mount point
+	detail                    string // what the log adds to the refusal in hand
 	oneID                     [1]uint32
 }
 
@@ -88,7 +91,7 @@ const scratchBytes = 4 << 10
 
 func newShard(b *Broker, id int, l *loop.Loop) *Shard {
 	s := &Shard{
-		broker: b, cfg: b.cfg, loop: l, log: b.log, hasher: &b.hasher, interest: b.interest, loops: b.loops,
+		broker: b, cfg: b.config(), loop: l, log: b.log, hasher: &b.hasher, interest: b.interest, loops: b.loops,
 		id: uint8(id), strategy: b.strategy,
 		byID:    make(map[string]uint32),
 		index:   router.NewIndex(&b.hasher, b.interest, id),
@@ -98,7 +101,7 @@ func newShard(b *Broker, id int, l *loop.Loop) *Shard {
 	s.retained = retained{tree: router.NewRetained[*Message](), cleared: make(map[string]uint64)}
 	s.retainedTimer.Kind = timerRetained
 	s.parcels = make([]*parcel, b.loops)
-	s.crossing.max = b.cfg.MaxCrossingBytes
+	s.crossing.max = s.cfg.MaxCrossingBytes
 	for class := range s.crossing.to {
 		s.crossing.to[class] = make([]backlog, b.loops)
 	}

@@ -54,7 +54,7 @@ func BenchmarkCross(b *testing.B) {
 		}
 	}
 	ls := loop.NewSimNet(1).Listen(netip.MustParseAddrPort("127.0.0.1:1883"))
-	ls.Tag = &Listener{Config: config.NewListener(), Anonymous: true}
+	ls.Tag = NewListener(config.NewListener(), Everyone{})
 	for i, f := range feeds {
 		f.toAccept = 1
 		f.greeting = func(int32) []byte { return hello(name(i), []string{"other", "bench/topic"}[i], 0) }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/noctulemq/noctule/auth"
 	"github.com/noctulemq/noctule/codec"
 	"github.com/noctulemq/noctule/router"
 )
@@ -29,6 +30,9 @@ func (s *Shard) subscribe(c *client, h codec.Header, body []byte) error {
 	for i := range in.Filters {
 		if err := checkFilter(&in.Filters[i]); err != nil {
 			return err
+		}
+		if c.mounted {
+			in.Filters[i].Filter = mountFilter(c, in.Filters[i].Filter)
 		}
 	}
 	s.enterFilters(c, in.PacketID, in.SubID, in.Filters)
@@ -85,6 +89,15 @@ func checkFilter(f *codec.Subscription) error {
 func (s *Shard) subscribeOne(c *client, ss *session, f *codec.Subscription, subID uint32) (code codec.ReasonCode, join *groupJoin) {
 	qos := min(f.QoS, c.maxQoS())
 	filter := f.Filter
+	if !s.may(ss, auth.Subscribe, filter) {
+		switch c.version {
+		case codec.V5:
+			return codec.NotAuthorized, nil
+		case codec.V311:
+			return codec.UnspecifiedError, nil
+		}
+		return codec.ReasonCode(qos), nil // 3.1 has no way to say it
+	}
 	known := ss.subs.find(filter) >= 0
 	if !known {
 		if limit := s.cfg.MaxSubscriptions; limit > 0 && ss.subs.weight+filterWeight(filter) > limit {
@@ -128,7 +141,7 @@ func (c *client) maxQoS() uint8 {
 	if c.listener == nil {
 		return 2
 	}
-	return c.listener.Config.MaxQoS
+	return c.listener.Settings().Config.MaxQoS
 }
 
 func (s *Shard) sendSuback(c *client, id uint16, codes []byte) {
@@ -171,10 +184,13 @@ func (s *Shard) unsubscribe(c *client, h codec.Header, body []byte) error {
 	if err := in.Decode(h, body, c.version); err != nil {
 		return err
 	}
-	for _, filter := range in.Filters {
+	for i, filter := range in.Filters {
 		f := codec.Subscription{Filter: filter}
 		if err := checkFilter(&f); err != nil {
 			return err
+		}
+		if c.mounted {
+			in.Filters[i] = mountFilter(c, filter)
 		}
 	}
 	s.removeFilters(c, in.PacketID, in.Filters)
@@ -185,7 +201,11 @@ func (s *Shard) unsubscribe(c *client, h codec.Header, body []byte) error {
 func (s *Shard) removeFilters(c *client, id uint16, filters []string) {
 	s.codes = s.codes[:0]
 	for _, filter := range filters {
-		s.codes = append(s.codes, byte(s.unsubscribeOne(c.session, filter)))
+		code := codec.NotAuthorized
+		if s.may(c.session, auth.Unsubscribe, filter) {
+			code = s.unsubscribeOne(c.session, filter)
+		}
+		s.codes = append(s.codes, byte(code))
 	}
 	if c.sink != nil {
 		c.sink.subscribed(id, s.codes)

@@ -11,7 +11,7 @@ type will struct {
 }
 
 // newWill keeps the will of a CONNECT; nil when it has none.
-func (s *Shard) newWill(p *codec.Connect, ss *session) *will {
+func (s *Shard) newWill(c *client, p *codec.Connect) *will {
 	if !p.HasWill {
 		return nil
 	}
@@ -20,9 +20,16 @@ func (s *Shard) newWill(p *codec.Connect, ss *session) *will {
 		s.count.RefusedTopics++
 		return nil // dropped, as a publication would be
 	}
+	ss, topic := c.session, w.Topic
+	if c.mounted {
+		topic = s.mount(c.listener.Settings().Config.MountPoint, topic)
+	}
 	s.props = w.ForwardProps(s.props[:0])
-	m := s.broker.messages.make(w.Topic, s.props, w.Payload)
+	m := s.broker.messages.make(topic, s.props, w.Payload)
 	m.qos, m.retain, m.origin = w.QoS, w.Retain, s.originOf(ss)
+	if w.Retain {
+		m.source = ss.who
+	}
 	return &will{message: m, delay: w.DelaySeconds, expiry: w.Expiry, timed: w.HasExpiry && w.Expiry > 0}
 }
 

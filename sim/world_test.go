@@ -61,7 +61,7 @@ func newWorld(seed uint64) *world {
 	w.group = group
 	w.broker = shard.New(shard.Options{Config: w.cfg, Seed: seed, Group: group})
 	w.listener = w.net.Listen(netip.MustParseAddrPort("127.0.0.1:1883"))
-	w.listener.Tag = &shard.Listener{Config: config.NewListener(), Anonymous: true}
+	w.listener.Tag = shard.NewListener(config.NewListener(), shard.Everyone{})
 	for i := range loops {
 		if err := group.Loop(i).Listen(w.listener); err != nil {
 			panic(err)

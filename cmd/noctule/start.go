@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"syscall"
 
+	"github.com/noctulemq/noctule/auth"
 	"github.com/noctulemq/noctule/config"
 	"github.com/noctulemq/noctule/loop"
 	"github.com/noctulemq/noctule/shard"
@@ -131,7 +132,7 @@ func (s *server) open(cfg *config.Config, l *config.Listener, log *logger) error
 		}
 		return describe(err)
 	}
-	tag := &shard.Listener{Config: *l, Anonymous: anonymous(cfg, l)}
+	tag := shard.NewListener(*l, access(anonymous(cfg, l)))
 	for _, ls := range sockets {
 		ls.Tag, ls.NoDelay = tag, cfg.SetTCPNoDelay
 		family := "ipv4"
@@ -178,3 +179,15 @@ func (s *server) closeListeners() {
 		ls.Close()
 	}
 }
+
+// access admits everybody or nobody.
+type access bool
+
+// NeedsWorker implements shard.Access.
+func (access) NeedsWorker() bool { return false }
+
+// Login implements shard.Access.
+func (a access) Login(*auth.Client) (ok bool, rule string) { return bool(a), "allow_anonymous is false" }
+
+// Rights implements shard.Access.
+func (access) Rights(*auth.Client) auth.Rights { return nil }

@@ -1,0 +1,130 @@
+package shard
+
+import (
+	"time"
+
+	"github.com/noctulemq/noctule/auth"
+	"github.com/noctulemq/noctule/codec"
+	"github.com/noctulemq/noctule/config"
+)
+
+func (b *Broker) config() *config.Config { return b.cfg.Load() }
+
+// reloadGrace is how long a login waits before files are asked: a signal to reload them that was sent before its connection
+// was opened has arrived by then.
+const reloadGrace = 2 * time.Millisecond
+
+// awaitReload returns when no reload that was asked for before since is under way. A worker's thread.
+func (b *Broker) awaitReload(since time.Time) {
+	if left := reloadGrace - time.Since(since); left > 0 {
+		time.Sleep(left)
+	}
+	b.reloading.RLock()
+	defer b.reloading.RUnlock()
+}
+
+// Reload holds back logins, calls prepare, and, unless it fails, puts what it returns in force: the configuration, and for
+// each listener its settings. Clients that may not connect any more are disconnected, the others get their new rights. It
+// must not be called from a loop.
+func (b *Broker) Reload(prepare func() (*config.Config, map[*Listener]*ListenerSettings, error)) error {
+	b.reloading.Lock()
+	defer b.reloading.Unlock()
+	cfg, settings, err := prepare()
+	if err != nil {
+		return err
+	}
+	b.cfg.Store(cfg)
+	for l, set := range settings {
+		l.settings.Store(set)
+	}
+	var review []*sessionReview
+	gathered := make(chan []*sessionReview, b.loops)
+	if err := b.call(func(s *Shard) {
+		s.cfg = cfg
+		s.crossing.max = cfg.MaxCrossingBytes
+		gathered <- s.review()
+	}); err != nil {
+		return err
+	}
+	for range b.loops {
+		review = append(review, <-gathered...)
+	}
+	return b.recheck(review)
+}
+
+// sessionReview is a connected client whose login is to be decided again.
+type sessionReview struct {
+	loop     int
+	key, gen uint32
+	who      *auth.Client
+	access   Access
+	rule     string
+}
+
+// review gives every session of this loop its new rights, and lists the clients that must be asked again who they are.
+func (s *Shard) review() (again []*sessionReview) {
+	clear(s.sources)
+	s.eachSession(func(ss *session) {
+		c := ss.client
+		if c != nil && c.conn == nil {
+			return
+		}
+		who := ss.who
+		if who == nil {
+			if c == nil {
+				return
+			}
+			who = &identity{Client: auth.Client{ID: ss.id, Address: c.conn.Remote()}, listener: c.listener}
+		}
+		access := who.listener.Settings().Access
+		if access == who.access {
+			return
+		}
+		who.access = access
+		s.settleIdentity(ss, who)
+		if c != nil {
+			ss.who = who
+			again = append(again, &sessionReview{loop: int(s.id), key: ss.key, gen: ss.gen, who: &who.Client, access: access})
+		}
+	})
+	return again
+}
+
+// recheck decides logins again, away from the loops, and disconnects whom they refuse.
+func (b *Broker) recheck(all []*sessionReview) error {
+	refused := make([][]*sessionReview, b.loops)
+	for _, r := range all {
+		ok := false
+		if ok, r.rule = r.access.Login(r.who); !ok {
+			refused[r.loop] = append(refused[r.loop], r)
+		}
+	}
+	return b.call(func(s *Shard) {
+		for _, r := range refused[s.id] {
+			if ss := s.lookup(r.key, r.gen); ss != nil && ss.client != nil && ss.who != nil && &ss.who.Client == r.who {
+				s.count.RefusedLogins++
+				s.close(ss.client, cause{text: "disconnected: not authorised. " + userWords(r.who) + r.rule + ".", code: codec.NotAuthorized}, true)
+			}
+		}
+	})
+}
+
+// Disconnect ends the connections of the clients that match, with a reason code for version 5 and words for the log. match
+// runs on the loops. Disconnect must not be called from a loop.
+func (b *Broker) Disconnect(match func(*auth.Client) bool, code codec.ReasonCode, text string) error {
+	return b.call(func(s *Shard) {
+		s.eachSession(func(ss *session) {
+			c := ss.client
+			if c == nil || c.conn == nil {
+				return
+			}
+			who := &auth.Client{ID: ss.id, Address: c.conn.Remote()}
+			if ss.who != nil {
+				who = &ss.who.Client
+			}
+			if match(who) {
+				s.close(c, cause{text: text, code: code}, true)
+			}
+		})
+	})
+}
