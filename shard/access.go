@@ -151,9 +151,8 @@ func (s *Shard) settleIdentity(ss *session, who *identity) {
 	ss.who = who
 }
 
-// may reports whether a session's client may do something with a topic, or a filter.
-func (s *Shard) may(ss *session, a auth.Action, topic string) bool {
-	who := ss.who
+// may reports whether a client may do something with a topic, or a filter. Nobody (nil) may do everything.
+func (s *Shard) may(who *identity, a auth.Action, topic string) bool {
 	if who == nil || who.rights == nil {
 		return true
 	}
@@ -163,27 +162,23 @@ func (s *Shard) may(ss *session, a auth.Action, topic string) bool {
 	}
 	s.count.Denied[a]++
 	if a != auth.Receive {
-		s.logDenied(ss, a, topic, rule)
+		s.logDenied(who, a, topic, rule)
 	}
 	return false
 }
 
-// logDenied writes a denial once a minute for the same topic.
-func (s *Shard) logDenied(ss *session, a auth.Action, topic, rule string) {
-	who, minute := ss.who, uint32(s.loop.Now()/(60*second))+1
-	hash := s.hasher.Name(topic)
+// logDenied writes a denial, once a minute for the same topic.
+func (s *Shard) logDenied(who *identity, a auth.Action, topic, rule string) {
+	hash, minute := s.hasher.Name(topic), uint32(s.loop.Now()/(60*second))+1
 	if who.denied == hash && who.deniedMinute == minute || !s.log.Enabled(LogNotice) {
 		return
 	}
 	who.denied, who.deniedMinute = hash, minute
-	address := "offline"
-	if ss.client != nil {
-		address = ss.client.address()
-	}
-	s.log.Log(LogNotice, fmt.Sprintf("Client %s [%s] denied: %s '%s'. %s%s.", ss.id, address, actionWords[a], topic, userWords(&who.Client), rule))
+	s.log.Log(LogNotice, fmt.Sprintf("Denied %s from %s [%s] to '%s'. %s%s.", actionWords[a], who.ID, addressText(who.Address), topic,
+		userWords(&who.Client), rule))
 }
 
-var actionWords = [...]string{auth.Publish: "publish", auth.Receive: "receive", auth.Subscribe: "subscribe", auth.Unsubscribe: "unsubscribe"}
+var actionWords = [...]string{auth.Publish: "PUBLISH", auth.Receive: "delivery", auth.Subscribe: "SUBSCRIBE", auth.Unsubscribe: "UNSUBSCRIBE"}
 
 // mayRetained reports whether the publisher of a retained message may still publish it (`check_retain_source`).
 func (s *Shard) mayRetained(m *Message) bool {

@@ -130,7 +130,7 @@ func (s *Shard) publish(c *client, h codec.Header, packet, body []byte) error {
 	if c.mounted {
 		in.Topic = s.mount(l.MountPoint, in.Topic)
 	}
-	if ss.who != nil && !s.may(ss, auth.Publish, in.Topic) {
+	if ss.who != nil && !s.may(ss.who, auth.Publish, in.Topic) {
 		s.acknowledge(c, in.QoS, in.PacketID, codec.NotAuthorized)
 		return nil
 	}

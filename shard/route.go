@@ -105,7 +105,7 @@ func (s *Shard) outgoingQoS(published, granted uint8) uint8 {
 
 // deliverTo gives a publication to a session: QoS 0 at once or not at all, QoS 1 and 2 through its queue.
 func (s *Shard) deliverTo(ss *session, p *publication, g *outgoing, share *router.Share) {
-	if ss.who != nil && !s.may(ss, auth.Receive, p.name) {
+	if ss.who != nil && !s.may(ss.who, auth.Receive, p.name) {
 		return
 	}
 	if g.qos > 0 {

@@ -89,7 +89,7 @@ func checkFilter(f *codec.Subscription) error {
 func (s *Shard) subscribeOne(c *client, ss *session, f *codec.Subscription, subID uint32) (code codec.ReasonCode, join *groupJoin) {
 	qos := min(f.QoS, c.maxQoS())
 	filter := f.Filter
-	if !s.may(ss, auth.Subscribe, filter) {
+	if !s.may(ss.who, auth.Subscribe, filter) {
 		switch c.version {
 		case codec.V5:
 			return codec.NotAuthorized, nil
@@ -202,7 +202,7 @@ func (s *Shard) removeFilters(c *client, id uint16, filters []string) {
 	s.codes = s.codes[:0]
 	for _, filter := range filters {
 		code := codec.NotAuthorized
-		if s.may(c.session, auth.Unsubscribe, filter) {
+		if s.may(c.session.who, auth.Unsubscribe, filter) {
 			code = s.unsubscribeOne(c.session, filter)
 		}
 		s.codes = append(s.codes, byte(code))

@@ -1,6 +1,9 @@
 package shard
 
-import "github.com/noctulemq/noctule/codec"
+import (
+	"github.com/noctulemq/noctule/auth"
+	"github.com/noctulemq/noctule/codec"
+)
 
 // will is the message to publish when a client goes without saying so [MQTT-3.1.2-8].
 type will struct {
@@ -8,6 +11,7 @@ type will struct {
 	delay   uint32   // seconds after the connection ends, at most until the session ends
 	expiry  uint32   // message expiry interval in seconds, when hasExpiry
 	timed   bool
+	who     *identity // whose rights count when it is published
 }
 
 // newWill keeps the will of a CONNECT; nil when it has none.
@@ -30,7 +34,7 @@ func (s *Shard) newWill(c *client, p *codec.Connect) *will {
 	if w.Retain {
 		m.source = ss.who
 	}
-	return &will{message: m, delay: w.DelaySeconds, expiry: w.Expiry, timed: w.HasExpiry && w.Expiry > 0}
+	return &will{message: m, delay: w.DelaySeconds, expiry: w.Expiry, timed: w.HasExpiry && w.Expiry > 0, who: ss.who}
 }
 
 // publishWills publishes the wills that became due during the turn. They are collected first because what ends a
@@ -40,6 +44,10 @@ func (s *Shard) publishWills() {
 		w := s.willsDue[i]
 		s.willsDue[i] = nil
 		m := w.message
+		if !s.may(w.who, auth.Publish, m.Topic()) {
+			m.Release()
+			continue
+		}
 		if w.timed {
 			m.expiry = s.loop.Now() + int64(w.expiry)*second
 		}
