@@ -208,6 +208,15 @@ func (x *Index) dropIfEmpty(e *Entry) {
 
 func (x *Index) entry(i uint32) *Entry { return &x.entries[i/entriesChunk][i%entriesChunk] }
 
+// Each visits every entry, in no order.
+func (x *Index) Each(visit func(*Entry)) {
+	for i := range x.made {
+		if e := x.entry(i); len(e.Subs)+len(e.Groups) > 0 {
+			visit(e)
+		}
+	}
+}
+
 func (x *Index) takeEntry() *Entry {
 	if n := len(x.free); n > 0 {
 		e := x.entry(x.free[n-1])

@@ -455,3 +455,22 @@ func TestDisconnect(t *testing.T) {
 		t.Error("b was disconnected too")
 	}
 }
+
+// TestSubscriptionTree holds what SIGUSR2 prints.
+func TestSubscriptionTree(t *testing.T) {
+	w := newWorld(t, 2, nil)
+	a, b := w.join(w.onLoop(0, "a"), nil), w.join(w.onLoop(1, "b"), nil)
+	a.subscribe(1, "x/y", "x", "#")
+	b.subscribe(0, "x/y", "$share/g/x/+", "/")
+	var text strings.Builder
+	done := make(chan error, 1)
+	go func() { done <- w.broker.SubscriptionTree(&text) }()
+	until(t, w, func() bool { return len(done) > 0 })
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	want := "\n   (B, 0)\n# (A, 1)\nx (A, 1)\n  + (B, shared by g)\n  y (A, 1) (B, 0)\n"
+	if got := strings.NewReplacer(a.id, "A", b.id, "B").Replace(text.String()); got != want {
+		t.Errorf("got\n%q, want\n%q", got, want)
+	}
+}
