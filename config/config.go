@@ -72,6 +72,8 @@ type Config struct {
 	MemoryLimit int64
 	// MaxSubscriptions bounds the subscriptions of one session.
 	MaxSubscriptions int
+	// ClientRate bounds what one client brings, AddressRate what all clients of one address bring together.
+	ClientRate, AddressRate Rate
 	// MaxRetainedMessages and MaxRetainedBytes bound the retained messages of the broker.
 	MaxRetainedMessages int
 	MaxRetainedBytes    int64
@@ -100,6 +102,13 @@ type Config struct {
 
 	// Notes is what the file asks for and does not get, to be said once at start.
 	Notes []Note
+}
+
+// Rate bounds what comes in each second; 0: no bound. What a second did not use, the next may use too.
+type Rate struct {
+	Connections int
+	Messages    int   // PUBLISH packets
+	Bytes       int64 // of all packets
 }
 
 // Persistence is where and how often durable state is written.

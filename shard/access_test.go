@@ -474,3 +474,61 @@ func TestSubscriptionTree(t *testing.T) {
 		t.Errorf("got\n%q, want\n%q", got, want)
 	}
 }
+
+// TestRates holds the rate limits: of messages and bytes a client and an address may bring no more, and nothing is lost;
+// of connections the next one is refused.
+func TestRates(t *testing.T) {
+	for name, change := range map[string]func(*config.Config){
+		"client_message_rate":  func(c *config.Config) { c.ClientRate.Messages = 10 },
+		"client_byte_rate":     func(c *config.Config) { c.ClientRate.Bytes = 10 * 11 },
+		"address_message_rate": func(c *config.Config) { c.AddressRate.Messages = 10 },
+		"address_byte_rate":    func(c *config.Config) { c.AddressRate.Bytes = 10 * 11 },
+	} {
+		w := newWorld(t, 2, func(c *config.Config, _ *config.Listener) { change(c) })
+		sub := w.join("s", nil)
+		sub.subscribe(0, "t")
+		w.pass(10 * time.Second)
+		pub := w.join("p", nil)
+		w.pass(10 * time.Second)
+		for i := range 40 {
+			pub.publish(0, "t", fmt.Sprintf("%05d", i), false) // 2 + 2 + 1 + 1 + 5 bytes
+		}
+		got := payloads(sub.take())
+		if len(got) < 10 || len(got) > 12 {
+			t.Errorf("%s: %d came at once", name, len(got))
+		}
+		w.pass(time.Second)
+		got = append(got, payloads(sub.take())...)
+		if len(got) < 19 || len(got) > 22 {
+			t.Errorf("%s: %d came in a second", name, len(got))
+		}
+		w.pass(3 * time.Second)
+		got = append(got, payloads(sub.take())...)
+		if len(got) != 40 || got[39] != "00039" || w.count().Slowed == 0 {
+			t.Errorf("%s: %d came in the end, slowed %d times", name, len(got), w.count().Slowed)
+		}
+	}
+	w := newWorld(t, 2, func(c *config.Config, _ *config.Listener) { c.ClientRate.Connections = 2 })
+	w.join("c", nil)
+	w.join("c", nil)
+	w.join("other", nil)
+	p := w.dial()
+	p.connect("c", nil)
+	w.settle()
+	if a := p.next(); a.Code != codec.ConnectionRateExceeded {
+		t.Errorf("client_connection_rate: %+v", a)
+	}
+	w.pass(time.Second)
+	w.join("c", nil)
+	w = newWorld(t, 2, func(c *config.Config, _ *config.Listener) { c.AddressRate.Connections = 3 })
+	for range 3 {
+		w.join("c", nil)
+	}
+	p = w.dial()
+	w.settle()
+	if !p.sock.Ended() || w.count().RefusedConnections != 1 || w.logs("address_connection_rate") != 1 {
+		t.Errorf("address_connection_rate: ended %v, %d counted", p.sock.Ended(), w.count().RefusedConnections)
+	}
+	w.pass(time.Second)
+	w.join("c", nil)
+}

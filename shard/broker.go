@@ -26,6 +26,7 @@ type Broker struct {
 	seed     uint64
 	workers  *loop.Workers
 	control  *control // nil without a Control
+	flows    addressFlows
 
 	messages messagePools
 	parcels  parcels

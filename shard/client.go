@@ -25,6 +25,7 @@ const (
 	timerClient uint8 = iota + 1
 	timerSession
 	timerRetained
+	timerFlow
 )
 
 // client is one network connection (or one attached receiver), from accept to close. Loop thread only; it lives in
@@ -40,6 +41,7 @@ type client struct {
 	aliasIn  []string
 	aliasOut *aliasTable
 	login    *login // while a worker decides
+	flow     *flow  // nil without rate limits
 
 	lastSeen int64 // monotonic ns of the last bytes received
 	timer    loop.Timer
@@ -58,6 +60,7 @@ type client struct {
 	crowded    bool             // not read from because another loop has too much to do
 	bridge     bool             // protocol level had the bridge bit
 	mounted    bool             // its listener has a mount point
+	slowed     bool             // not read from until its rate allows
 	answering  bool             // not read from while its $CONTROL message is handled
 }
 
@@ -85,6 +88,13 @@ func (t *aliasTable) use(topic string) (alias uint16, known bool) {
 func (s *Shard) Opened(conn *loop.Conn) {
 	l, _ := conn.Listener().Tag.(*Listener)
 	if !s.broker.admitConnection(l) {
+		s.count.RefusedConnections++
+		conn.Abort()
+		conn.Tag = noClient
+		return
+	}
+	if !s.admitAddress(conn) {
+		s.broker.releaseConnection(l)
 		s.count.RefusedConnections++
 		conn.Abort()
 		conn.Tag = noClient
@@ -120,6 +130,7 @@ func (s *Shard) newClient(conn *loop.Conn, l *Listener) *client {
 	s.serial++
 	*c = client{conn: conn, listener: l, key: key, serial: s.serial, lastSeen: s.loop.Now(), receiveMax: packetIDs}
 	c.timer.Kind, c.timer.Key = timerClient, key
+	c.flow = s.newFlow(c)
 	conn.Tag = key
 	if t := s.cfg.ConnectTimeout; t > 0 {
 		s.loop.Arm(&c.timer, s.loop.Now()+int64(t))
@@ -143,6 +154,7 @@ func (s *Shard) Closed(conn *loop.Conn, err error) {
 // freeClient clears the record and gives it back.
 func (s *Shard) freeClient(c *client) {
 	s.loop.Disarm(&c.timer)
+	s.endFlow(c)
 	key := c.key
 	*c = client{}
 	s.clients.put(key)
@@ -192,6 +204,9 @@ func (s *Shard) Data(conn *loop.Conn, b []byte, owned bool) (used, need int) {
 			s.fail(c, err)
 		}
 		used += total
+		if c.flow != nil && c.state != closing {
+			s.charge(c, h.Type == codec.TypePublish, total)
+		}
 	}
 	if c.state == closing {
 		used = len(b)
@@ -396,7 +411,7 @@ func (s *Shard) clientDue(c *client) {
 		s.close(c, cause{text: "no CONNECT in time"}, false)
 	case connected:
 		due := c.lastSeen + int64(c.keepAlive)*second*3/2
-		if c.session.throttled > 0 || c.crowded || c.answering {
+		if c.session.throttled > 0 || c.crowded || c.answering || c.slowed {
 			due = s.loop.Now() + int64(c.keepAlive)*second*3/2 // we do not read from it
 		}
 		if unsent := c.conn.Unsent(); unsent < c.choked {

@@ -39,6 +39,7 @@ var (
 	refusedWillTopic  = refusal{"invalid will topic", v3NotAuthorized, codec.TopicNameInvalid}
 	refusedBusy       = refusal{"too many clients", v3ServerUnavailable, codec.ServerBusy}
 	refusedQuota      = refusal{"too many sessions", v3ServerUnavailable, codec.QuotaExceeded}
+	refusedRate       = refusal{"connection rate exceeded", v3ServerUnavailable, codec.ConnectionRateExceeded}
 	refusedStopping   = refusal{"server shutting down", v3ServerUnavailable, codec.ServerShuttingDown}
 )
 
@@ -74,7 +75,7 @@ func (s *Shard) connect(c *client, h codec.Header, body []byte, more bool) (home
 	if home := s.broker.home(p.ClientID); home != int(s.id) {
 		return home, true
 	}
-	if r, ok := s.checkEarly(l, p); !ok {
+	if r, ok := s.checkEarly(c, l, p); !ok {
 		s.refuseWith(c, r)
 		return 0, false
 	}
@@ -144,7 +145,7 @@ func newUUID(rng *rand.Rand) string {
 }
 
 // checkEarly is what decides on a well-formed CONNECT before anybody is asked who its client is.
-func (s *Shard) checkEarly(l *config.Listener, p *codec.Connect) (r refusal, ok bool) {
+func (s *Shard) checkEarly(c *client, l *config.Listener, p *codec.Connect) (r refusal, ok bool) {
 	switch {
 	case s.stopping:
 		return refusedStopping, false
@@ -152,6 +153,8 @@ func (s *Shard) checkEarly(l *config.Listener, p *codec.Connect) (r refusal, ok 
 		return refusedVersion, false
 	case p.HasAuthMethod:
 		return refusedMethod, false
+	case c.login == nil && !s.admitComing(p.ClientID):
+		return refusedRate, false
 	case !s.mayUseID(p.ClientID):
 		return refusedAuth, false
 	}

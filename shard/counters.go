@@ -33,6 +33,7 @@ type Counters struct {
 	Throttled            uint64 // publishers held by slow_consumer_policy throttle
 	Choked               uint64 // clients not read on because they did not take their answers
 	Crowded              uint64 // publishers held by max_crossing_bytes
+	Slowed               uint64 // clients not read from for a while because of a rate limit
 	Expired              uint64 // messages
 	ExpiredSessions      uint64
 	UnknownAcks          uint64
@@ -53,7 +54,7 @@ func (c *Counters) add(o *Counters) {
 		{&c.RefusedSubscriptions, &o.RefusedSubscriptions}, {&c.RefusedRetained, &o.RefusedRetained},
 		{&c.Oversize, &o.Oversize}, {&c.RefusedTopics, &o.RefusedTopics}, {&c.TooLargeForClient, &o.TooLargeForClient},
 		{&c.DroppedQueued, &o.DroppedQueued}, {&c.DroppedOutput, &o.DroppedOutput},
-		{&c.DroppedShared, &o.DroppedShared}, {&c.Throttled, &o.Throttled}, {&c.Choked, &o.Choked}, {&c.Crowded, &o.Crowded}, {&c.Expired, &o.Expired},
+		{&c.DroppedShared, &o.DroppedShared}, {&c.Throttled, &o.Throttled}, {&c.Choked, &o.Choked}, {&c.Crowded, &o.Crowded}, {&c.Slowed, &o.Slowed}, {&c.Expired, &o.Expired},
 		{&c.ExpiredSessions, &o.ExpiredSessions}, {&c.UnknownAcks, &o.UnknownAcks}, {&c.ReusedIDs, &o.ReusedIDs},
 		{&c.OverReceiveMax, &o.OverReceiveMax},
 	}

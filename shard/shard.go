@@ -37,6 +37,7 @@ type Shard struct {
 
 	retainedTimer loop.Timer
 	sources       map[*identity]sourceRights
+	comings       map[string]*gauge // of client identifiers, under client_connection_rate
 
 	crossing crossings
 	// parcels are those being filled, by loop; parcelsOpen has a bit for each.
@@ -208,6 +209,8 @@ func (s *Shard) Expired(t *loop.Timer) {
 		s.sessionDue(s.sessions.at(t.Key))
 	case timerRetained:
 		s.retainedDue()
+	case timerFlow:
+		s.flowDue(s.clients.at(t.Key))
 	}
 }
 
