@@ -59,6 +59,10 @@ fuzz: ## run every fuzz target for FUZZTIME
 sim: ## long simulation: SEEDS seeds, or the one SEED
 	$(GO) test ./sim -run TestSimulation -timeout 0 -count=1 -v $(if $(SEED),-sim.seed=$(SEED),-sim.seeds=$(SEEDS))
 
+.PHONY: logins
+logins: deps ## 10,000 logins at once with hashed passwords: what connected clients feel of it
+	$(GO) test ./e2e -run TestLoginBurst -count=1 -v -logins 10000
+
 .PHONY: microbench
 microbench: ## run the Go benchmarks once
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./codec ./loop ./router ./shard

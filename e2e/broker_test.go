@@ -44,8 +44,16 @@ func TestMain(m *testing.M) {
 // broker is one running broker.
 type broker struct {
 	port int
+	conf string
 	cmd  *exec.Cmd
 	done chan error
+	// wanted is the log line that a test waits for, nil when none does.
+	wanted atomic.Pointer[wanted]
+}
+
+type wanted struct {
+	text  string
+	found chan string
 }
 
 func (b *broker) addr() string { return fmt.Sprintf("127.0.0.1:%d", b.port) }
@@ -79,6 +87,7 @@ func tryStart(t *testing.T, lines []string) (*broker, error) {
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
+	b.conf = conf
 	b.cmd = exec.Command(brokerPath, "-c", conf, "-v")
 	log, err := b.cmd.StderrPipe()
 	if err != nil {
@@ -92,6 +101,12 @@ func tryStart(t *testing.T, lines []string) (*broker, error) {
 		var head []string
 		scan := bufio.NewScanner(log)
 		for scan.Scan() {
+			if w := b.wanted.Load(); w != nil && strings.Contains(scan.Text(), w.text) {
+				select {
+				case w.found <- scan.Text():
+				default:
+				}
+			}
 			if head = append(head, scan.Text()); strings.HasSuffix(scan.Text(), "running") {
 				up <- nil
 			}
