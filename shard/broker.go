@@ -187,21 +187,35 @@ type Snapshot struct {
 	RetainedMessages               int64
 	RetainedBytes                  int64
 	ActiveSubscriptions            int
+	// Loops has what each loop and its shard counted, summed above.
+	Loops []LoopSnapshot
 }
 
-// Snapshot asks every shard for its counters.
+// LoopSnapshot is what one loop counts, and its shard.
+type LoopSnapshot struct {
+	Stats    loop.Stats
+	Counters Counters
+}
+
+// Snapshot asks every shard for its counters. It waits for a turn of every loop, so it must not be called from one, nor
+// while Stop runs.
 func (b *Broker) Snapshot() (Snapshot, error) {
-	var mu sync.Mutex
-	var n Snapshot
+	loops, subscriptions := make([]LoopSnapshot, b.loops), make([]int, b.loops)
 	err := b.call(func(s *Shard) {
-		mu.Lock()
-		defer mu.Unlock()
-		n.add(&s.count)
-		n.ActiveSubscriptions += s.index.Len()
+		loops[s.id] = LoopSnapshot{Stats: s.loop.Stats(), Counters: s.count}
+		subscriptions[s.id] = s.index.Len()
 	})
+	if err != nil {
+		return Snapshot{}, err // some loops may be writing still
+	}
+	n := Snapshot{Loops: loops}
+	for i := range loops {
+		n.add(&loops[i].Counters)
+		n.ActiveSubscriptions += subscriptions[i]
+	}
 	n.Connections, n.Clients, n.Sessions = b.connections.Load(), b.clients.Load(), b.sessions.Load()
 	n.RetainedMessages, n.RetainedBytes = b.retainedCount.Load(), b.retainedBytes.Load()
-	return n, err
+	return n, nil
 }
 
 // Stop ends the broker: no more accepts; every will is published; version 5 clients get DISCONNECT 0x8B; output is

@@ -165,6 +165,7 @@ func (s *Shard) freeClient(c *client) {
 func (s *Shard) Data(conn *loop.Conn, b []byte, owned bool) (used, need int) {
 	c := s.clients.at(conn.Tag)
 	c.lastSeen = s.loop.Now()
+	s.debug = s.log.Enabled(LogDebug)
 	for c.state != closing && !c.isHeld() && !s.choke(c) {
 		h, n, err := codec.DecodeHeader(b[used:])
 		if err != nil {
@@ -203,6 +204,7 @@ func (s *Shard) Data(conn *loop.Conn, b []byte, owned bool) (used, need int) {
 		} else if err := s.packet(c, h, packet, n); err != nil {
 			s.fail(c, err)
 		}
+		s.count.Packets++
 		used += total
 		if c.flow != nil && c.state != closing {
 			s.charge(c, h.Type == codec.TypePublish, total)
@@ -257,6 +259,9 @@ func (s *Shard) packet(c *client, h codec.Header, packet []byte, n int) error {
 		if err := a.Decode(h, body, c.version); err != nil {
 			return err
 		}
+		if s.debug {
+			s.debugAck(c, a)
+		}
 		return s.ack(c, a)
 	case codec.TypeSubscribe:
 		return s.subscribe(c, h, body)
@@ -267,7 +272,11 @@ func (s *Shard) packet(c *client, h codec.Header, packet []byte, n int) error {
 			return errPingBody
 		}
 		s.count.Pings++
-		c.conn.Append(pingresp)
+		if s.debug {
+			s.debugf("Received PINGREQ from %s", c.session.id)
+			s.debugf("Sending PINGRESP to %s", c.session.id)
+		}
+		s.answer(c, pingresp)
 		return nil
 	case codec.TypeDisconnect:
 		return s.disconnect(c, h, body)
@@ -300,6 +309,9 @@ func (s *Shard) disconnect(c *client, h codec.Header, body []byte) error {
 	if err := d.Decode(h, body, c.version); err != nil {
 		return err
 	}
+	if s.debug {
+		s.debugf("Received DISCONNECT from %s", c.session.id)
+	}
 	if d.HasSessionExpiry && c.version == codec.V5 {
 		if c.session.expiry == 0 && d.SessionExpiry != 0 {
 			return errExpiryFromZero
@@ -325,8 +337,17 @@ func (s *Shard) sendAck(c *client, t codec.Type, id uint16, code codec.ReasonCod
 		c.sink.acknowledged(t, id)
 		return
 	}
+	if s.debug {
+		s.debugAnswer(c, t, id, code)
+	}
 	s.scratch = codec.AppendAck(s.scratch[:0], t, c.version, id, code)
-	c.conn.Append(s.scratch)
+	s.answer(c, s.scratch)
+}
+
+// answer appends a packet that is not a PUBLISH to a connection.
+func (s *Shard) answer(c *client, packet []byte) {
+	s.count.Answers++
+	c.conn.Append(packet)
 }
 
 // fail ends a connection because of what it sent: DISCONNECT with the reason code under version 5, then close
@@ -368,6 +389,9 @@ func (s *Shard) close(c *client, why cause, withWill bool) {
 	}
 	wasConnected := c.state == connected
 	if wasConnected {
+		if s.debug && why.code != 0 && c.version == codec.V5 {
+			s.debugf("Sending DISCONNECT to %s (rc%d)", c.session.id, why.code)
+		}
 		s.leave(c, why, withWill)
 	} else {
 		s.logRefused(c, why)
@@ -381,7 +405,7 @@ func (s *Shard) close(c *client, why cause, withWill bool) {
 	}
 	if wasConnected && why.code != 0 && c.version == codec.V5 {
 		d := codec.Disconnect{Code: why.code}
-		c.conn.Append(d.Append(s.scratch[:0], codec.V5))
+		s.answer(c, d.Append(s.scratch[:0], codec.V5))
 	}
 	c.conn.Close()
 }

@@ -238,8 +238,12 @@ func (s *Shard) accept(c *client, p *codec.Connect, who *identity, assigned bool
 	if p.Version == codec.V31 {
 		ack.SessionPresent = false // the byte is reserved in 3.1
 	}
-	c.conn.Append(ack.Append(s.scratch[:0], p.Version))
+	s.answer(c, ack.Append(s.scratch[:0], p.Version))
 	s.logConnected(c, p)
+	if s.debug {
+		s.debugWill(p)
+		s.debugf("Sending CONNACK to %s (%d, 0)", ss.id, flag(present))
+	}
 	if ss.throttled > 0 {
 		c.conn.Pause()
 	}
@@ -346,7 +350,7 @@ func (s *Shard) takeOver(ss *session, old *client, sessionEnds bool) {
 	}
 	if old.version == codec.V5 {
 		d := codec.Disconnect{Code: codec.SessionTakenOver}
-		old.conn.Append(d.Append(s.scratch[:0], codec.V5))
+		s.answer(old, d.Append(s.scratch[:0], codec.V5))
 	}
 	old.conn.Close()
 }
@@ -358,7 +362,10 @@ func (s *Shard) refuseWith(c *client, r refusal) {
 	if c.version != codec.V5 {
 		ack.Code = codec.ReasonCode(r.v3)
 	}
-	c.conn.Append(ack.Append(s.scratch[:0], c.version))
+	if s.debug {
+		s.debugf("Sending CONNACK to %s (0, %d)", s.in.connect.ClientID, ack.Code)
+	}
+	s.answer(c, ack.Append(s.scratch[:0], c.version))
 	s.close(c, cause{text: r.text}, false)
 	s.detail = ""
 }
@@ -377,7 +384,7 @@ func (s *Shard) refuseMalformed(c *client, p *codec.Connect, err error) {
 		return
 	case p.Version == codec.V5 && e.Req != "MQTT-3.1.2-3" && e.Req != "MQTT-3.1.3-12":
 		ack := codec.Connack{Code: e.Code}
-		c.conn.Append(ack.Append(s.scratch[:0], codec.V5))
+		s.answer(c, ack.Append(s.scratch[:0], codec.V5))
 	}
 	s.close(c, cause{text: e.Detail}, false)
 }
@@ -391,10 +398,10 @@ func (s *Shard) refuseVersion(c *client, p *codec.Connect) {
 	switch {
 	case known && (level == 3 || level == 4):
 		ack := codec.Connack{Code: codec.ReasonCode(v3UnacceptableProtocol)}
-		c.conn.Append(ack.Append(s.scratch[:0], codec.V311))
+		s.answer(c, ack.Append(s.scratch[:0], codec.V311))
 	case known:
 		ack := codec.Connack{Code: codec.UnsupportedProtocolVersion}
-		c.conn.Append(ack.Append(s.scratch[:0], codec.V5))
+		s.answer(c, ack.Append(s.scratch[:0], codec.V5))
 	}
 	s.close(c, cause{text: "unsupported protocol version"}, false)
 }

@@ -7,8 +7,16 @@ type Counters struct {
 	Subscriptions                         uint64
 	Injected                              uint64
 
-	// Received and Sent count PUBLISH packets by QoS.
-	Received, Sent [3]uint64
+	// Received and Sent count PUBLISH packets by QoS, ReceivedBytes and SentBytes their payloads.
+	Received, Sent           [3]uint64
+	ReceivedBytes, SentBytes uint64
+	// Packets counts packets received, of every type; Answers those sent that are not PUBLISH.
+	Packets, Answers uint64
+	// Filters and SharedFilters are the subscriptions that sessions have now, without and with $share.
+	Filters, SharedFilters int64
+	// Stored and StoredBytes are the messages in queues, in windows, held for PUBREL and retained, each once, and their
+	// payloads. Only the sum over the shards means anything: a message may leave another loop's queue last.
+	Stored, StoredBytes int64
 	// Denied counts what rights forbade, by auth.Action.
 	Denied [4]uint64
 	// Crossed counts publications posted to other loops.
@@ -64,6 +72,14 @@ func (c *Counters) add(o *Counters) {
 	for a := range c.Denied {
 		c.Denied[a] += o.Denied[a]
 	}
+	c.ReceivedBytes += o.ReceivedBytes
+	c.SentBytes += o.SentBytes
+	c.Packets += o.Packets
+	c.Answers += o.Answers
+	c.Filters += o.Filters
+	c.SharedFilters += o.SharedFilters
+	c.Stored += o.Stored
+	c.StoredBytes += o.StoredBytes
 	for q := range c.Received {
 		c.Received[q] += o.Received[q]
 		c.Sent[q] += o.Sent[q]

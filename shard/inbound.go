@@ -80,12 +80,12 @@ func (in *inbound) take(i int) *Message {
 }
 
 // release gives every held message back.
-func (in *inbound) release() {
+func (in *inbound) release(s *Shard) {
 	if in == nil {
 		return
 	}
 	for i := range in.held {
-		in.held[i].msg.Release()
+		s.unkeep(in.held[i].msg)
 	}
 	*in = inbound{}
 }
@@ -124,7 +124,11 @@ func (s *Shard) publish(c *client, h codec.Header, packet, body []byte) error {
 	case router.TooDeep(in.Topic): // the rest of a topic name's rules is the codec's
 		return errTooDeep
 	}
+	if s.debug {
+		s.debugReceived(c, in)
+	}
 	s.count.Received[in.QoS]++
+	s.count.ReceivedBytes += uint64(len(in.Payload))
 	ss := c.session
 	topic := in.Topic
 	if c.mounted {
@@ -252,14 +256,14 @@ func (s *Shard) holdQoS2(c *client, p *publication, in *codec.Publish) error {
 			return nil
 		}
 		s.count.ReusedIDs++
-		ss.in.take(i).Release()
+		s.unkeep(ss.in.take(i))
 	}
 	if s.inboundFull(ss.in, p.size()) {
 		p.reset()
 		return errReceiveMaximum
 	}
 	s.warnReceiveMaximum(c, len(ss.in.held)+1)
-	m := p.message(&s.broker.messages).Retain()
+	m := s.keep(p.message(&s.broker.messages))
 	p.reset()
 	ss.in.add(m, in.PacketID)
 	s.sendAck(c, codec.TypePubrec, in.PacketID, codec.Success)
@@ -289,13 +293,13 @@ func (s *Shard) pubrel(c *client, a *codec.Ack) error {
 	m := ss.in.take(i)
 	if m.expiry != 0 && m.expiry <= s.loop.Now() { // [MQTT-3.3.2-5]
 		s.count.Expired++
-		m.Release()
+		s.unkeep(m)
 		s.sendAck(c, codec.TypePubcomp, a.PacketID, codec.Success)
 		return nil
 	}
 	p := &s.pub
 	p.load(m, s.loop.Now())
-	m.Release()
+	s.unkeep(m)
 	s.publishRouted(p)
 	p.reset()
 	s.holdCrowded(c)

@@ -21,6 +21,8 @@ const (
 	LogNotice
 	LogInformation
 	LogDebug
+	LogSubscribe
+	LogUnsubscribe
 )
 
 // Logger takes finished lines. Log must not block and may be called from every loop.

@@ -19,7 +19,8 @@ var messageClasses = [...]int{256, 1 << 10, 4 << 10, 16 << 10}
 // Counted: whoever stores a pointer holds one reference and gives it back with Release, on any loop. The last one
 // returns the message to its pool.
 type Message struct {
-	refs atomic.Int32
+	// refs counts all references in its low half, and in its high half those of keep.
+	refs atomic.Int64
 	// pool takes the message back; nil when the body is larger than every class, and may be an array of the loops.
 	pool *sync.Pool
 
@@ -117,7 +118,35 @@ func (m *Message) Retain() *Message {
 
 // Release gives one reference back. It satisfies loop.Ref for payloads sent by reference.
 func (m *Message) Release() {
-	left := m.refs.Add(-1)
+	m.released(int32(m.refs.Add(-1)))
+}
+
+// keptRef is one reference of keep.
+const keptRef = 1<<32 + 1
+
+// keep takes a reference for a place where messages are stored: a queue, a window, a session's held QoS 2 messages, the
+// retained tree. A message is counted as stored while it has any.
+func (s *Shard) keep(m *Message) *Message {
+	if m.refs.Add(keptRef)>>32 == 1 {
+		s.count.Stored++
+		s.count.StoredBytes += int64(len(m.Payload()))
+	}
+	return m
+}
+
+// unkeep gives a reference of keep back.
+func (s *Shard) unkeep(m *Message) {
+	size := int64(len(m.Payload()))
+	refs := m.refs.Add(-keptRef)
+	if refs>>32 == 0 {
+		s.count.Stored--
+		s.count.StoredBytes -= size
+	}
+	m.released(int32(refs))
+}
+
+// released ends the message when no reference is left.
+func (m *Message) released(left int32) {
 	if left > 0 {
 		return
 	}

@@ -267,7 +267,7 @@ func (s *Shard) sendDelivery(ss *session, c *client, d *delivery) {
 func (s *Shard) finish(o *outbound, d *delivery) {
 	d.state = done
 	if d.msg != nil {
-		d.msg.Release()
+		s.unkeep(d.msg)
 		d.msg = nil
 	}
 	d.share, d.ids = nil, nil
@@ -323,7 +323,7 @@ func (s *Shard) enqueue(ss *session, p *publication, g *outgoing, share *router.
 	}
 	m := p.message(&s.broker.messages)
 	if !direct {
-		d.msg = m.Retain()
+		d.msg = s.keep(m)
 		o.queuedBytes += size
 		if c != nil && c.conn != nil && o.inflight == 0 {
 			c.conn.WantDrain() // no acknowledgement will come to continue
@@ -337,7 +337,7 @@ func (s *Shard) enqueue(ss *session, p *publication, g *outgoing, share *router.
 		o.trim()
 		return
 	}
-	d.msg = m.Retain()
+	d.msg = s.keep(m)
 	o.inflight++
 	o.inflightBytes += size
 	d.state = awaitPuback
@@ -389,7 +389,7 @@ func (s *Shard) pubrec(c *client, a *codec.Ack) error {
 	}
 	d.state = awaitPubcomp
 	c.session.out.inflightBytes -= d.size()
-	d.msg.Release()
+	s.unkeep(d.msg)
 	d.msg = nil
 	s.sendAck(c, codec.TypePubrel, a.PacketID, codec.Success)
 	return nil

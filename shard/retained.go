@@ -112,10 +112,10 @@ func (s *Shard) keepRetained(m *Message) {
 		s.logRetainedFull(topic)
 		return
 	}
-	r.tree.Set(topic, m.Retain())
+	r.tree.Set(topic, s.keep(m))
 	if have {
 		s.broker.retainedBytes.Add(m.size() - old.size())
-		old.Release()
+		s.unkeep(old)
 	} else {
 		s.broker.retainedBytes.Add(m.size())
 		s.broker.retainedCount.Add(1)
@@ -151,7 +151,7 @@ func (s *Shard) removeRetained(topic string, old *Message) {
 	s.retained.tree.Delete(topic)
 	s.broker.retainedBytes.Add(-old.size())
 	s.broker.retainedCount.Add(-1)
-	old.Release()
+	s.unkeep(old)
 }
 
 // rememberCleared keeps a tombstone, as long as another loop may still have an older version on its way.

@@ -206,12 +206,16 @@ const (
 // sendPublish encodes a publication into the output of a connected client. It reports false when the client's maximum
 // packet size forbids it, which counts as delivered [MQTT-3.1.2-25].
 func (s *Shard) sendPublish(c *client, p *publication, g *outgoing) (sent bool) {
+	if s.debug && c.conn != nil {
+		s.debugSent(c, p, g)
+	}
 	if c.sink != nil {
 		if !c.sink.deliver(p, g) {
 			s.dropOutput(c.session)
 			return false
 		}
 		s.count.Sent[g.qos]++
+		s.count.SentBytes += uint64(len(p.payload))
 		return true
 	}
 	plain := g.subID == 0 && g.ids == nil && c.aliasOut == nil && !c.mounted
@@ -253,6 +257,7 @@ func (s *Shard) sendPublish(c *client, p *publication, g *outgoing) (sent bool) 
 		return false
 	}
 	s.count.Sent[g.qos]++
+	s.count.SentBytes += uint64(len(p.payload))
 	if len(p.payload) >= referenceBytes {
 		s.head = out.AppendHead(s.head[:0])
 		c.conn.Append(s.head)
@@ -275,6 +280,7 @@ func (s *Shard) sendCopy(c *client, p *publication, src []byte, g *outgoing) boo
 		return false
 	}
 	s.count.Sent[g.qos]++
+	s.count.SentBytes += uint64(len(p.payload))
 	if g.qos == 0 {
 		c.conn.Append(src)
 		return true

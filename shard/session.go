@@ -130,7 +130,7 @@ func (s *Shard) endSession(ss *session) {
 	}
 	s.cancelReplays(ss)
 	handOn := s.releaseOutbound(ss)
-	ss.in.release()
+	ss.in.release(s)
 	s.unthrottleAll(ss)
 	delete(s.byID, ss.id)
 	key, gen := ss.key, ss.gen
@@ -242,8 +242,10 @@ func (s *Shard) sessionDue(ss *session) {
 // dropSubscription removes one filter of a session from the index, or from its group's home loop.
 func (s *Shard) dropSubscription(ss *session, filter string) {
 	if share, shared, ok := router.ParseShare(filter); shared && ok {
+		s.count.SharedFilters--
 		s.leaveGroup(ss, share)
 		return
 	}
+	s.count.Filters--
 	s.index.Unsubscribe(filter, ss.key)
 }

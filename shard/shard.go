@@ -33,6 +33,7 @@ type Shard struct {
 	count    Counters
 	serial   uint32 // of the last client record taken
 	stopping bool
+	debug    bool            // packets are logged
 	idle     chan<- struct{} // set while a stop waits for our connections to end
 
 	retainedTimer loop.Timer

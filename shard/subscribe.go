@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -34,6 +35,9 @@ func (s *Shard) subscribe(c *client, h codec.Header, body []byte) error {
 		if c.mounted {
 			in.Filters[i].Filter = mountFilter(c, in.Filters[i].Filter)
 		}
+	}
+	if s.debug {
+		s.debugFilters(c, in.Filters)
 	}
 	s.enterFilters(c, in.PacketID, in.SubID, in.Filters)
 	return nil
@@ -114,8 +118,17 @@ func (s *Shard) subscribeOne(c *client, ss *session, f *codec.Subscription, subI
 		filter = ss.subs.list[ss.subs.find(filter)]
 	}
 	sub := router.Subscriber{Key: ss.key, ID: subID, QoS: qos, Flags: subscriptionFlags(c, f)}
+	if s.log.Enabled(LogSubscribe) {
+		s.log.Log(LogSubscribe, fmt.Sprintf("%s %d %s", ss.id, qos, filter))
+	}
 	if share, shared, _ := router.ParseShare(filter); shared {
+		if !known {
+			s.count.SharedFilters++
+		}
 		return codec.ReasonCode(qos), s.joinGroup(ss, share, sub)
+	}
+	if !known {
+		s.count.Filters++
 	}
 	s.index.Subscribe(filter, sub)
 	if f.RetainHandling == 0 || (f.RetainHandling == 1 && !known) { // [MQTT-3.3.1-9] to [MQTT-3.3.1-11]
@@ -149,8 +162,11 @@ func (s *Shard) sendSuback(c *client, id uint16, codes []byte) {
 		c.sink.subscribed(id, codes)
 		return
 	}
+	if s.debug {
+		s.debugf("Sending SUBACK to %s", c.session.id)
+	}
 	a := codec.Suback{PacketID: id, Codes: codes}
-	c.conn.Append(a.Append(s.scratch[:0], c.version))
+	s.answer(c, a.Append(s.scratch[:0], c.version))
 }
 
 // completeSuback sends a SUBACK that waited for other loops.
@@ -193,6 +209,9 @@ func (s *Shard) unsubscribe(c *client, h codec.Header, body []byte) error {
 			in.Filters[i] = mountFilter(c, filter)
 		}
 	}
+	if s.debug {
+		s.debugUnsubscribe(c, in.Filters)
+	}
 	s.removeFilters(c, in.PacketID, in.Filters)
 	return nil
 }
@@ -211,14 +230,20 @@ func (s *Shard) removeFilters(c *client, id uint16, filters []string) {
 		c.sink.subscribed(id, s.codes)
 		return
 	}
+	if s.debug {
+		s.debugf("Sending UNSUBACK to %s", c.session.id)
+	}
 	a := codec.Unsuback{PacketID: id, Codes: s.codes}
-	c.conn.Append(a.Append(s.scratch[:0], c.version))
+	s.answer(c, a.Append(s.scratch[:0], c.version))
 }
 
 func (s *Shard) unsubscribeOne(ss *session, filter string) codec.ReasonCode {
 	i := ss.subs.find(filter)
 	if i < 0 {
 		return codec.NoSubscriptionExisted
+	}
+	if s.log.Enabled(LogUnsubscribe) {
+		s.log.Log(LogUnsubscribe, ss.id+" "+filter)
 	}
 	filter = ss.subs.list[i] // the packet's is borrowed, and a group's home loop reads it later
 	s.dropSubscription(ss, filter)
