@@ -26,8 +26,9 @@ var allowed = map[string][]string{
 	"auth/passwd": {"auth"},
 	"logging":     {"config"},
 	"sys":         {"shard", "loop"},
+	"sparkplug":   {"codec", "shard"},
 
-	"cmd/noctule":     {"codec", "loop", "router", "config", "auth", "auth/dynsec", "auth/passwd", "logging", "sys", "shard", "bench", "scripts/tune"},
+	"cmd/noctule":     {"codec", "loop", "router", "config", "auth", "auth/dynsec", "auth/passwd", "logging", "sys", "sparkplug", "shard", "bench", "scripts/tune"},
 	"config/gen":      {"config"},
 	"bench":           {"codec"},
 	"conformance":     {},

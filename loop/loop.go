@@ -390,6 +390,7 @@ func (l *Loop) flushDirty() {
 		for _, c := range list {
 			c.flags &^= flagDirty
 			if c.flags&(flagBlocked|flagFree) != 0 {
+				l.noteUnsent(c)
 				continue
 			}
 			if c.flags&flagClosing != 0 && c.ending.abort {

@@ -10,7 +10,8 @@ type Ref interface{ Release() }
 // reference. Its bound is the handler's, by Unsent.
 type output struct {
 	first, last *node
-	unsent      int
+	unsent      uint32 // bytes; the handler stops long before it overflows, at twice its largest bound and a packet
+	noted       uint32 // of unsent, what the loop's count has
 }
 
 // node is one piece of output: b[sent:] is to be sent, b[len(b):cap(b)] may be filled unless it is a reference.
@@ -23,7 +24,7 @@ type node struct {
 }
 
 // Unsent returns the bytes that have not been given to the kernel.
-func (c *Conn) Unsent() int { return c.out.unsent }
+func (c *Conn) Unsent() int { return int(c.out.unsent) }
 
 // WantDrain asks for one call of Drained when Unsent has fallen to zero.
 func (c *Conn) WantDrain() {
@@ -36,7 +37,7 @@ func (c *Conn) WantDrain() {
 // Append copies b to the output.
 func (c *Conn) Append(b []byte) {
 	c.loop.makeDirty(c)
-	c.out.unsent += len(b)
+	c.out.unsent += uint32(len(b))
 	if n := c.out.last; n != nil && n.ref == nil {
 		k := copy(n.b[len(n.b):cap(n.b)], b)
 		n.b = n.b[:len(n.b)+k]
@@ -54,7 +55,7 @@ func (c *Conn) Append(b []byte) {
 // Reserve returns n contiguous bytes of output, to be filled before the next call.
 func (c *Conn) Reserve(n int) []byte {
 	c.loop.makeDirty(c)
-	c.out.unsent += n
+	c.out.unsent += uint32(n)
 	last := c.out.last
 	if last == nil || last.ref != nil || cap(last.b)-len(last.b) < n {
 		if n > chunkBytes {
@@ -72,7 +73,7 @@ func (c *Conn) Reserve(n int) []byte {
 // AppendRef adds b by reference; b must not change until r is released.
 func (c *Conn) AppendRef(b []byte, r Ref) {
 	c.loop.makeDirty(c)
-	c.out.unsent += len(b)
+	c.out.unsent += uint32(len(b))
 	n := c.loop.refNode()
 	n.b, n.ref = b, r
 	c.out.append(n)
@@ -140,6 +141,7 @@ func (l *Loop) flush(c *Conn) {
 		l.stats.writes.own++
 		if errno == syscall.EAGAIN {
 			c.flags |= flagBlocked | flagDrain
+			l.noteUnsent(c)
 			return
 		}
 		if errno == syscall.EINTR {
@@ -153,6 +155,7 @@ func (l *Loop) flush(c *Conn) {
 		l.stats.bytesOut.own += uint64(n)
 		l.advance(c, n)
 	}
+	l.noteUnsent(c)
 	if c.flags&flagDrain != 0 && c.flags&flagClosing == 0 {
 		c.flags &^= flagDrain
 		l.handler.Drained(c)
@@ -178,7 +181,7 @@ func (l *Loop) writeOnce(c *Conn) (int, syscall.Errno) {
 // advance takes n sent bytes off the output.
 func (l *Loop) advance(c *Conn, n int) {
 	o := &c.out
-	o.unsent -= n
+	o.unsent -= uint32(n)
 	for o.first != nil {
 		f := o.first
 		left := len(f.b) - f.sent
@@ -194,6 +197,14 @@ func (l *Loop) advance(c *Conn, n int) {
 	}
 }
 
+// noteUnsent brings the loop's count of unsent bytes up to date with what a flush of the connection left.
+func (l *Loop) noteUnsent(c *Conn) {
+	if o := &c.out; o.unsent != o.noted {
+		l.stats.unsent.own += uint64(int64(o.unsent) - int64(o.noted))
+		o.noted = o.unsent
+	}
+}
+
 // dropOutput forgets what has not been sent.
 func (l *Loop) dropOutput(c *Conn) {
 	for n := c.out.first; n != nil; {
@@ -201,5 +212,7 @@ func (l *Loop) dropOutput(c *Conn) {
 		l.freeNode(n)
 		n = next
 	}
+	c.out.unsent = 0
+	l.noteUnsent(c)
 	c.out = output{}
 }

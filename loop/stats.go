@@ -12,11 +12,13 @@ type stats struct {
 	turns, sleeps, wakeups, spills  counter
 	reads, writes, accepts          counter
 	acceptErrors, bytesIn, bytesOut counter
+	// unsent goes up and down with the bytes that connections have left over after a flush.
+	unsent counter
 }
 
 func (s *stats) each(f func(*counter)) {
 	for _, c := range [...]*counter{&s.turns, &s.sleeps, &s.wakeups, &s.spills, &s.reads, &s.writes, &s.accepts,
-		&s.acceptErrors, &s.bytesIn, &s.bytesOut} {
+		&s.acceptErrors, &s.bytesIn, &s.bytesOut, &s.unsent} {
 		f(c)
 	}
 }
@@ -40,6 +42,7 @@ type Stats struct {
 	AcceptErrors  uint64 // connections turned away for lack of descriptors or memory
 	BytesIn       uint64
 	BytesOut      uint64
+	Unsent        int64 // bytes that the kernel did not take yet
 }
 
 // Stats returns the counts as of the last turn; any thread.
@@ -50,5 +53,6 @@ func (l *Loop) Stats() Stats {
 		Spills: s.spills.seen.Load(), Reads: s.reads.seen.Load(), Writes: s.writes.seen.Load(),
 		Accepts: s.accepts.seen.Load(), AcceptErrors: s.acceptErrors.seen.Load(),
 		BytesIn: s.bytesIn.seen.Load(), BytesOut: s.bytesOut.seen.Load(),
+		Unsent: int64(s.unsent.seen.Load()),
 	}
 }

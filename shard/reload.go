@@ -57,6 +57,7 @@ type sessionReview struct {
 	loop     int
 	key, gen uint32
 	who      *auth.Client
+	old      Access
 	access   Access
 	rule     string
 }
@@ -80,11 +81,12 @@ func (s *Shard) review() (again []*sessionReview) {
 		if access == who.access {
 			return
 		}
+		old := who.access
 		who.access = access
 		s.settleIdentity(ss, who)
 		if c != nil {
 			ss.who = who
-			again = append(again, &sessionReview{loop: int(s.id), key: ss.key, gen: ss.gen, who: &who.Client, access: access})
+			again = append(again, &sessionReview{loop: int(s.id), key: ss.key, gen: ss.gen, who: &who.Client, old: old, access: access})
 		}
 	})
 	return again
@@ -94,6 +96,9 @@ func (s *Shard) review() (again []*sessionReview) {
 func (b *Broker) recheck(all []*sessionReview) error {
 	refused := make([][]*sessionReview, b.loops)
 	for _, r := range all {
+		if sameLogin(r) {
+			continue
+		}
 		ok := false
 		if ok, r.rule = r.access.Login(r.who); !ok {
 			refused[r.loop] = append(refused[r.loop], r)
@@ -107,6 +112,13 @@ func (b *Broker) recheck(all []*sessionReview) error {
 			}
 		}
 	})
+}
+
+// sameLogin reports whether the new rules are certain to decide as the old ones did.
+func sameLogin(r *sessionReview) bool {
+	old, known := r.old.(*auth.Scope)
+	now, same := r.access.(*auth.Scope)
+	return known && same && now.SameLogin(old, r.who)
 }
 
 // Disconnect ends the connections of the clients that match, with a reason code for version 5 and words for the log. match
