@@ -25,7 +25,7 @@ var allowed = map[string][]string{
 	"auth/dynsec": {"auth", "router"},
 	"auth/passwd": {"auth"},
 	"logging":     {"config"},
-	"sys":         {"shard", "loop"},
+	"sys":         {"auth", "shard"},
 	"sparkplug":   {"codec", "shard"},
 
 	"cmd/noctule":     {"codec", "loop", "router", "config", "auth", "auth/dynsec", "auth/passwd", "logging", "sys", "sparkplug", "shard", "bench", "scripts/tune"},
@@ -42,6 +42,10 @@ var allowed = map[string][]string{
 var outside = map[string][]string{
 	"loop":  {"golang.org/x/sys"},
 	"bench": {"golang.org/x/sys"},
+
+	"auth":        {"golang.org/x/crypto"}, // argon2id
+	"auth/passwd": {"golang.org/x/term"},   // a prompt without echo
+	"cmd/noctule": {"github.com/spf13/cobra"},
 }
 
 type goPackage struct {

@@ -1,6 +1,10 @@
 package config
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 // Config is a broker's whole configuration. Load, Parse and Default make it; after the command has applied its flags
 // nobody writes to it, so every loop reads it without a lock. A limit of 0 means no limit unless its field says otherwise.
@@ -17,6 +21,16 @@ type Config struct {
 	// whether the file says so at all, because the default depends on where the broker listens.
 	AllowAnonymous    bool
 	AllowAnonymousSet bool
+
+	// PasswordFile, ACLFile and PSKFile are empty where the file names none. With PerListenerSettings these, the settings
+	// above and below that Security lists, and plugins belong to each listener; Security says what holds for one.
+	PerListenerSettings            bool
+	PasswordFile, ACLFile, PSKFile string
+
+	// Plugins are those of all listeners, in the order of the file.
+	Plugins []Plugin
+	// Bridges are connections to other brokers. This build makes none.
+	Bridges []Bridge
 
 	// AllowZeroLengthClientID admits clients without an identifier; they get AutoIDPrefix and a UUID.
 	AllowZeroLengthClientID bool
@@ -37,6 +51,9 @@ type Config struct {
 	// CheckRetainSource asks again, at delivery, whether the publisher of a retained message may publish it.
 	CheckRetainSource bool
 	SetTCPNoDelay     bool
+
+	// ReasonStrings explains reason codes to MQTT 5.0 clients, where Mosquitto sends the codes alone.
+	ReasonStrings bool
 
 	// MaxInflightMessages and MaxInflightBytes bound what a client has not yet acknowledged.
 	MaxInflightMessages int
@@ -86,6 +103,10 @@ type Config struct {
 
 	// SysInterval is the time in seconds between updates of the $SYS topics; 0 means none are published.
 	SysInterval int
+	// EnableControlAPI answers requests on $CONTROL/broker/v1.
+	EnableControlAPI bool
+	// ReloadFailureExit ends the broker when a reload fails; without it the configuration in force stays.
+	ReloadFailureExit bool
 	// PIDFile is where the command writes its process identifier, User whom it becomes when started by root; empty
 	// where the file does not say.
 	PIDFile string
@@ -96,12 +117,52 @@ type Config struct {
 	// ConnectionMessages logs connects and disconnects.
 	ConnectionMessages bool
 
+	// WebSockets holds for all listeners that speak it. This build has none.
+	WebSockets WebSockets
+
 	// Local is what a listener that the command makes by itself starts from: the defaults, and the listener options that
 	// the file gives without defining a listener.
 	Local Listener
 
 	// Notes is what the file asks for and does not get, to be said once at start.
 	Notes []Note
+	// Unsupported is what the file asks for and this build does not have, where starting without it would be wrong: a
+	// broker with this configuration must not be started. The file itself is right.
+	Unsupported []Note
+
+	settings []setting // what was written, in the order in which it was read
+}
+
+// Security is who may connect on one listener, and by which files and plugins that is decided.
+type Security struct {
+	AllowAnonymous                 bool
+	PasswordFile, ACLFile, PSKFile string   // empty: none
+	Plugins                        []Plugin // the listener's own, then those of all listeners
+	AllowZeroLengthClientID        bool
+	AutoIDPrefix                   string
+}
+
+// Security is what holds on a listener: what it says itself, else what is said for all.
+func (c *Config) Security(l *Listener) Security {
+	s := Security{
+		AllowAnonymous:          c.AllowAnonymousSet && c.AllowAnonymous,
+		PasswordFile:            cmp.Or(l.PasswordFile, c.PasswordFile),
+		ACLFile:                 cmp.Or(l.ACLFile, c.ACLFile),
+		PSKFile:                 cmp.Or(l.PSKFile, c.PSKFile),
+		Plugins:                 slices.Concat(l.Plugins, c.Plugins),
+		AllowZeroLengthClientID: c.AllowZeroLengthClientID,
+		AutoIDPrefix:            c.AutoIDPrefix,
+	}
+	if l.AllowAnonymous != nil {
+		s.AllowAnonymous = *l.AllowAnonymous
+	}
+	if l.AllowZeroLengthClientID != nil {
+		s.AllowZeroLengthClientID = *l.AllowZeroLengthClientID
+	}
+	if l.AutoIDPrefix != nil {
+		s.AutoIDPrefix = *l.AutoIDPrefix
+	}
+	return s
 }
 
 // Rate bounds what comes in each second; 0: no bound. What a second did not use, the next may use too.
@@ -109,6 +170,12 @@ type Rate struct {
 	Connections int
 	Messages    int   // PUBLISH packets
 	Bytes       int64 // of all packets
+}
+
+// WebSockets is what Mosquitto gives to its WebSocket library.
+type WebSockets struct {
+	HeadersSize int // bytes; 0 means the library's default
+	LogLevel    int
 }
 
 // Persistence is where and how often durable state is written.

@@ -3,6 +3,7 @@ package config
 import (
 	"slices"
 	"testing"
+	"time"
 )
 
 // FuzzParse reads anything as a configuration. What comes out is either errors, bounded and printable, or a configuration
@@ -22,6 +23,14 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		checkBounds(t, c)
+		if changes := Diff(c, c); len(changes) != 0 {
+			t.Fatalf("a configuration differs from itself: %v", changes)
+		}
+		for _, e := range ExplainAll(c) {
+			if e.String() == "" || e.Key.secretIn(e.Name) && e.Value != "" && e.Value != hidden && e.Value != e.Key.Default {
+				t.Fatalf("%+v", e)
+			}
+		}
 	})
 }
 
@@ -35,11 +44,16 @@ func checkBounds(t *testing.T, c *Config) {
 		c.PersistentClientExpiration < 0 || c.PersistentClientExpiration > expirationMax || c.SlowConsumer > Throttle || len(c.AutoIDPrefix) > autoIDPrefixMax {
 		t.Fatalf("out of bounds: %+v", c)
 	}
-	if !slices.Contains([]string{"round-robin", "sticky", "hash-client", "hash-topic"}, c.SharedStrategy) || len(c.Notes) > notesMax || len(c.Listeners) > listenersMax {
+	if !slices.Contains([]string{"round-robin", "sticky", "hash-client", "hash-topic"}, c.SharedStrategy) || len(c.Notes) > notesMax || len(c.Unsupported) > notesMax || len(c.Listeners) > listenersMax || len(c.Bridges) > bridgesMax {
 		t.Fatalf("out of bounds: %+v", c)
 	}
+	for _, b := range c.Bridges {
+		if len(b.Addresses) == 0 || len(b.Topics) == 0 || b.KeepAlive < 5*time.Second || b.RestartBase < time.Second || b.ProtocolLevel < 3 || b.ProtocolLevel > 5 {
+			t.Fatalf("bridge out of bounds: %+v", b)
+		}
+	}
 	for _, l := range c.Listeners {
-		if l.Port == 0 || l.SocketPath != "" || l.MaxQoS > 2 || l.MaxConnections < -1 || l.AcceptVersions == 0 || l.Protocol != "mqtt" || l.MountPoint != "" {
+		if (l.Port == 0) != (l.SocketPath != "") || l.MaxQoS > 2 || l.MaxConnections < -1 || l.AcceptVersions == 0 || l.ProxyProtocol > 2 {
 			t.Fatalf("listener out of bounds: %+v", l)
 		}
 	}

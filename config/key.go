@@ -1,8 +1,10 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"strings"
 )
 
 // Key is one configuration variable: what the parser checks by, and what the manual says about it.
@@ -19,6 +21,12 @@ type Key struct {
 	Why     string // why it is without effect or refused
 	// Retired keys are understood and nothing else; they have no place in an example.
 	Retired bool
+	// Restart keys take effect at the next start, the others when the configuration is reloaded.
+	Restart bool
+	// Secret values are shown to nobody.
+	Secret bool
+	// Alias is the key whose other name this is; empty for most.
+	Alias string
 
 	min, max int64    // of a Number
 	clamp    bool     // a number below min counts as min, as Mosquitto has it
@@ -28,6 +36,12 @@ type Key struct {
 	strict   bool     // needs a `listener` line before it; other listener keys also configure the default listener
 	makes    bool     // with a value that is not its default, makes the default listener exist
 	security bool     // must come after per_listener_settings
+	empty    bool     // may have no value
+	adds     bool     // its lines add up; a comma in an environment variable ends one of them
+	fileOnly bool     // of the broker, and yet no environment variable sets it
+
+	// shown is the effective value where it is not simply what was written last.
+	shown func(c *Config) string
 
 	// set stores a checked value. It is nil where nothing is kept.
 	set func(p *parser, v value)
@@ -38,10 +52,10 @@ type Scope uint8
 
 // The scopes.
 const (
-	Global Scope = iota
-	Listen       // the listener above it
-	Bridge       // the bridge above it
-	Plugin       // the plugin above it
+	Global      Scope = iota
+	PerListener       // the listener above it
+	PerBridge         // the bridge above it
+	PerPlugin         // the plugin above it
 )
 
 // Type is the form of a value.
@@ -63,8 +77,19 @@ type Class uint8
 const (
 	Honoured Class = iota
 	NoEffect       // read and checked, then noted when it is not the default
-	Refused        // an error unless it is the default: ignoring it would be dangerous
+	Refused        // checked and then, unless it is the default, in Config.Unsupported: ignoring it would be dangerous
 )
+
+// String returns the class in the words of the manual.
+func (c Class) String() string {
+	switch c {
+	case Honoured:
+		return "honoured"
+	case NoEffect:
+		return "accepted without effect"
+	}
+	return "refused"
+}
 
 // Keys returns every key, in the order of the manual.
 func Keys() []Key {
@@ -74,6 +99,23 @@ func Keys() []Key {
 	}
 	return all
 }
+
+// KeyNames returns the names of all keys that can be written as they are, for a shell to complete.
+func KeyNames() []string {
+	var names []string
+	for _, k := range Keys() {
+		if !strings.HasSuffix(k.Name, "*") {
+			names = append(names, k.Name)
+		}
+	}
+	return names
+}
+
+// canonical is the name a value of the key is kept under.
+func (k *Key) canonical() string { return cmp.Or(k.Alias, k.Name) }
+
+// fromEnvironment is whether an environment variable can set the key.
+func (k *Key) fromEnvironment() bool { return k.Scope == Global && !k.fileOnly }
 
 // boolInto, numberInto, and their like return setters for keys that are one field of Config or Listener.
 
@@ -91,6 +133,14 @@ func textInto(field func(*Config) *string) func(*parser, value) {
 
 func listenerNumberInto[T ~int | ~uint8 | ~uint16](field func(*Listener) *T) func(*parser, value) {
 	return func(p *parser, v value) { *field(p.current) = T(v.number) }
+}
+
+func listenerBoolInto(field func(*Listener) *bool) func(*parser, value) {
+	return func(p *parser, v value) { *field(p.current) = v.on }
+}
+
+func listenerTextInto(field func(*Listener) *string) func(*parser, value) {
+	return func(p *parser, v value) { *field(p.current) = v.text }
 }
 
 // Wanted says in words what a key takes.

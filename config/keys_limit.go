@@ -26,8 +26,8 @@ var limitKeys = []Key{
 		Help: "How many retained messages are kept; more are refused; 0 means no limit", set: numberInto(func(c *Config) *int { return &c.MaxRetainedMessages })},
 	{Name: "max_retained_bytes", Type: Number, Default: "0", Area: "Limits", Ours: true, max: math.MaxInt64,
 		Help: "How many bytes of retained messages are kept; more are refused; 0 means no limit", set: numberInto(func(c *Config) *int64 { return &c.MaxRetainedBytes })},
-	{Name: "memory_limit", Type: Number, Default: "0", Area: "Limits", max: math.MaxInt64,
+	{Name: "memory_limit", Type: Number, Default: "0", Area: "Limits", Restart: true, max: math.MaxInt64,
 		Help: "Memory in bytes that the broker tries to stay below by collecting garbage more often; what clients may make it hold is bounded by the other keys of this area; 0 means no limit", set: numberInto(func(c *Config) *int64 { return &c.MemoryLimit })},
-	{Name: "packet_buffer_size", Type: Number, Default: "4096", Area: "Limits", Class: NoEffect, min: 1, max: math.MaxInt32,
+	{Name: "packet_buffer_size", Type: Number, Default: "4096", Area: "Limits", Class: NoEffect, Restart: true, min: 1, max: math.MaxInt32,
 		Help: "Size of the read buffer of a connection", Why: "connections have no read buffer of their own"},
 }

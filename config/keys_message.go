@@ -26,11 +26,11 @@ var messageKeys = []Key{
 		Help: "How much unsent output a client may have before QoS 0 messages to it are dropped; at twice as much, what the client sends is not read until it has read", set: numberInto(func(c *Config) *int { return &c.MaxOutputBytes })},
 	{Name: "max_crossing_bytes", Type: Number, Default: "8388608", Area: "Messages", Ours: true, min: 65536, max: 1 << 40,
 		Help: "How many bytes of messages wait between two event loops before publishers on the first one have to wait", set: numberInto(func(c *Config) *int64 { return &c.MaxCrossingBytes })},
-	{Name: "shared_subscription_strategy", Type: Word, Default: "round-robin", Area: "Messages", Ours: true, choices: []string{"round-robin", "sticky", "hash-client", "hash-topic"},
+	{Name: "shared_subscription_strategy", Type: Word, Default: "round-robin", Area: "Messages", Ours: true, Restart: true, choices: []string{"round-robin", "sticky", "hash-client", "hash-topic"},
 		Help: "Which member of a shared subscription gets a message: each in turn, the same as long as it is there, by publisher, or by topic", set: textInto(func(c *Config) *string { return &c.SharedStrategy })},
 	{Name: "retain_expiry_interval", Type: Number, Default: "0", Area: "Messages", Class: NoEffect, max: 1 << 20,
 		Help: "Minutes between Mosquitto's searches for expired retained messages; here each is removed when it expires"},
-	{Name: "retry_interval", Type: Text, Area: "Messages", Class: NoEffect, Retired: true, repeat: true,
+	{Name: "retry_interval", Type: Text, Area: "Messages", Class: NoEffect, Retired: true, repeat: true, empty: true,
 		Help: "Time to repetition of an unacknowledged message", Why: "MQTT forbids what it asked for; messages are repeated when a client reconnects"},
 }
 

@@ -12,6 +12,8 @@ const (
 	errorsMax = 100
 	// notesMax bounds what is said at start.
 	notesMax = 100
+	// bridgesMax bounds the bridges of a configuration.
+	bridgesMax = 1024
 	// listenersMax bounds the listeners of a configuration.
 	listenersMax = 1024
 )

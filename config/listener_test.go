@@ -40,6 +40,13 @@ func TestListenersAreAsWritten(t *testing.T) {
 	f("use_username_as_clientid false\n")
 	f("max_topic_alias 5\n")
 	f("protocol mqtt\n")
+	f("protocol websockets\n", "1883")
+	f("bind_interface lo\n", "1883")
+	f("socket_domain ipv4\n", "1883")
+	f("certfile a\n", "1883")
+	f("require_certificate true\n", "1883")
+	f("tls_version tlsv1.2\n")
+	f("http_dir /tmp\n")
 }
 
 func TestListenerOptionsBelongToTheListenerAbove(t *testing.T) {
@@ -109,7 +116,6 @@ func TestAnonymousIsGlobalOrPerListener(t *testing.T) {
 	if *first.AutoIDPrefix != "a-" || *second.AutoIDPrefix != "b-" || c.AutoIDPrefix != "auto-" {
 		t.Errorf("prefixes: %+v", c.Listeners)
 	}
-	mistakes(t, "per_listener_settings true\nlistener 1883\nallow_zero_length_clientid false\n")
 }
 
 func TestOptionsWithoutListenerAreForTheLocalOne(t *testing.T) {
@@ -123,7 +129,7 @@ func TestUnreachableListenerIsNoted(t *testing.T) {
 	f := func(text string, noted bool) {
 		t.Helper()
 		c := parsed(t, text)
-		if got := len(c.Notes) == 1 && strings.Contains(c.Notes[0].Text, "No client can connect on port 1884"); got != noted {
+		if got := len(c.Notes) == 1 && strings.Contains(c.Notes[0].Text, "No client can connect on 'listener 1884'"); got != noted {
 			t.Errorf("%q: notes %v", text, c.Notes)
 		}
 	}
@@ -132,4 +138,7 @@ func TestUnreachableListenerIsNoted(t *testing.T) {
 	f("listener 1884\nlistener_allow_anonymous true\n", false)
 	f("allow_anonymous true\nlistener 1884\nlistener_allow_anonymous false\n", true)
 	f("allow_anonymous false\n", false)
+	f("listener 1884\npassword_file p\n", false)
+	f("listener 1884\nplugin mosquitto_dynamic_security.so\n", false)
+	f("per_listener_settings true\nlistener 1883\nallow_anonymous true\nlistener 1884\n", true)
 }

@@ -7,11 +7,12 @@ type LogConfig struct {
 	Timestamp       bool
 	TimestampFormat string // strftime(3); empty means Unix seconds
 	Facility        int    // syslog local0 to local7; -1 means daemon
+	JSON            bool   // one object a line instead of Mosquitto's form
 }
 
 // LogDest is one destination of log lines. An empty list of them means no log.
 type LogDest struct {
-	Kind string // stderr, stdout, file, syslog, topic, dlt
+	Kind string // stderr, stdout, file, syslog, topic; dlt and android, which this build does not write to
 	Path string // of a file
 }
 

@@ -9,31 +9,38 @@ import (
 )
 
 // Load reads a configuration file, and the files its include_dir name. The error is Errors.
-func Load(path string) (*Config, error) { return load(path, osFiles{}) }
+func Load(path string) (*Config, error) { return load(path, nil, osFiles{}) }
+
+// LoadEnv is Load with an environment of NAME=VALUE, as os.Environ returns it, whose variables take the place of the
+// file's lines. An empty path means that there is no file. The error is Errors.
+func LoadEnv(path string, env []string) (*Config, error) { return load(path, env, osFiles{}) }
 
 // Parse reads the text of a configuration file; name stands for it in errors. The files that include_dir names are
 // read too. The error is Errors.
 func Parse(name string, text []byte) (*Config, error) { return parse(name, text, osFiles{}) }
 
-func load(path string, files source) (*Config, error) {
-	text, err := files.ReadFile(path)
-	if errors.Is(err, errTooLarge) {
-		return nil, Errors{{File: path, Text: fmt.Sprintf("Config file '%s' is too large.", path), Hint: fmt.Sprintf("a file may have %d bytes", fileBytesMax)}}
+func load(path string, env []string, files source) (*Config, error) {
+	p := newParser(files)
+	p.readEnvironment(env)
+	if path != "" {
+		text, err := files.ReadFile(path)
+		p.file, p.line = path, 0
+		switch {
+		case errors.Is(err, errTooLarge):
+			p.fail(fmt.Sprintf("Config file '%s' is too large.", path), fmt.Sprintf("a file may have %d bytes", fileBytesMax))
+		case err != nil:
+			p.fail(fmt.Sprintf("Unable to open config file '%s'.", path), reason(err))
+		default:
+			p.read(path, text)
+		}
 	}
-	if err != nil {
-		return nil, Errors{{File: path, Text: fmt.Sprintf("Unable to open config file '%s'.", path), Hint: reason(err)}}
-	}
-	return parse(path, text, files)
+	return p.result()
 }
 
 func parse(name string, text []byte, files source) (*Config, error) {
 	p := newParser(files)
 	p.read(name, text)
-	p.finish()
-	if len(p.errs) > 0 {
-		return nil, p.errs
-	}
-	return p.cfg, nil
+	return p.result()
 }
 
 // parser is the reading of one configuration with everything it includes.
@@ -59,8 +66,16 @@ type parser struct {
 	current   *Listener
 	listeners []*Listener
 
-	bridge, plugin bool              // there was one for options to belong to
-	given          map[givenKey]bool // Text keys that were given, to find a second one
+	bridge  *Bridge // the one that options belong to; nil before the first
+	bridges []*Bridge
+	plugin  *Plugin // the one that options belong to; nil before the first
+	// global are the plugins of all listeners, loaded those that plugin_use can name, used those of one listener.
+	global, loaded []*Plugin
+	used           map[*Listener][]*Plugin
+
+	given map[givenKey]bool // Text keys that were given, to find a second one
+	env   map[*Key]bool     // keys that the environment gave: the file's values are checked and left out
+	from  Origin            // of a value that is not from the file; else zero
 
 	perListener                bool // per_listener_settings
 	security                   bool // a key came that per_listener_settings must stand before
@@ -68,15 +83,17 @@ type parser struct {
 	logDestGiven, logTypeGiven bool
 }
 
-// givenKey is a key and the listener it was given for; nil for all of the broker.
+// givenKey is a key and the listener or bridge it was given for; nil for all of the broker.
 type givenKey struct {
 	listener *Listener
+	bridge   *Bridge
 	name     string
 }
 
 func newParser(files source) *parser {
 	fallback := NewListener()
-	p := &parser{cfg: Default(), files: files, keys: Keys(), index: map[string]*Key{}, fallback: &fallback, given: map[givenKey]bool{}}
+	p := &parser{cfg: Default(), files: files, keys: Keys(), index: map[string]*Key{}, fallback: &fallback, current: &fallback,
+		given: map[givenKey]bool{}, env: map[*Key]bool{}, used: map[*Listener][]*Plugin{}}
 	for i := range p.keys {
 		k := &p.keys[i]
 		if name, ok := strings.CutSuffix(k.Name, "*"); ok {
@@ -127,8 +144,10 @@ func (p *parser) readLine(line string) {
 		p.unknown(name)
 		return
 	}
-	v, ok := p.check(k, name, strings.TrimLeft(text, " "))
-	if ok && p.belongs(k, name) {
+	if !p.belongs(k, name) {
+		return
+	}
+	if v, ok := p.check(k, name, strings.TrimLeft(text, " ")); ok && !p.env[k] {
 		p.store(k, v)
 	}
 }
@@ -149,13 +168,13 @@ func (p *parser) find(name string) *Key {
 // belongs is whether there is the listener, bridge or plugin that a key needs.
 func (p *parser) belongs(k *Key, name string) bool {
 	switch {
-	case k.Scope == Listen && k.strict && p.current == p.fallback:
+	case k.Scope == PerListener && k.strict && p.current == p.fallback:
 		p.fail(fmt.Sprintf("The '%s' option requires a listener to be defined first.", name), "put it below a 'listener' line")
-	case k.Scope == Bridge && !p.bridge:
+	case k.Scope == PerBridge && p.bridge == nil:
 		p.fail(fmt.Sprintf("The '%s' option requires a bridge to be defined first.", name), "put it below a 'connection' line")
-	case k.Scope == Plugin && name+"*" == k.Name:
+	case k.Scope == PerPlugin && name+"*" == k.Name:
 		p.fail(fmt.Sprintf("Invalid '%s' config option.", name), "the name of the option follows the underscore")
-	case k.Scope == Plugin && !p.plugin:
+	case k.Scope == PerPlugin && p.plugin == nil:
 		p.fail(fmt.Sprintf("The '%s' option requires plugin/global_plugin/plugin_load to be defined first.", name), "")
 	default:
 		return true
@@ -171,6 +190,7 @@ func (p *parser) store(k *Key, v value) {
 	if k.set != nil {
 		k.set(p, v)
 	}
+	p.record(k, v)
 	if k.makes && !v.isDefault() && p.current == p.fallback {
 		p.makeFallback()
 	}
@@ -202,27 +222,43 @@ func (p *parser) addListener(l *Listener) {
 	p.listeners = append(p.listeners, l)
 }
 
-// finish is what can be said only when everything is read.
-func (p *parser) finish() {
+// result is the configuration, or the errors, when everything is read.
+func (p *parser) result() (*Config, error) {
+	p.keepPlugins()
+	p.keepBridges()
 	for _, l := range p.listeners {
+		p.checkTLS(l)
 		p.cfg.Listeners = append(p.cfg.Listeners, *l)
 	}
 	p.cfg.Local = *p.fallback
 	p.keepLog()
+	if len(p.errs) > 0 {
+		return nil, p.errs
+	}
 	p.checkReachable()
+	return p.cfg, nil
 }
 
-// checkReachable notes the first listener that nobody can use: with neither anonymous clients nor passwords.
+// checkTLS reports what of a listener's TLS does not fit together.
+func (p *parser) checkTLS(l *Listener) {
+	t := &l.TLS
+	p.file, p.line = l.File, l.Line
+	if (t.CertFile == "") != (t.KeyFile == "") {
+		p.unsupported(fmt.Sprintf("Both certfile and keyfile must be given for TLS; one of them is missing for '%s'.", l.name()))
+	}
+	if t.wanted() && t.MinVersion != "" && t.MinVersion != "tlsv1.3" && t.MinVersion != "tlsv1.2" && t.MinVersion != "tlsv1.1" {
+		p.unsupported(fmt.Sprintf("Unsupported tls_version '%s' for '%s'; it takes tlsv1.3, tlsv1.2 or tlsv1.1.", shown(t.MinVersion), l.name()))
+	}
+}
+
+// checkReachable notes the first listener that nobody can use: with neither anonymous clients nor a way to log in.
 func (p *parser) checkReachable() {
 	for i := range p.cfg.Listeners {
 		l := &p.cfg.Listeners[i]
-		anonymous := p.cfg.AllowAnonymous
-		if l.AllowAnonymous != nil {
-			anonymous = *l.AllowAnonymous
-		}
-		if !anonymous {
+		s := p.cfg.Security(l)
+		if !s.AllowAnonymous && s.PasswordFile == "" && len(s.Plugins) == 0 && !l.TLS.IdentityAsUserName && !l.TLS.SubjectAsUserName {
 			p.file, p.line = l.File, l.Line
-			p.note(fmt.Sprintf("No client can connect on port %d: anonymous clients are not allowed there, and this build knows no passwords yet. Set 'allow_anonymous true'.", l.Port))
+			p.note(fmt.Sprintf("No client can connect on '%s': it takes neither anonymous clients nor passwords. Set 'password_file', or 'allow_anonymous true'.", l.name()))
 			return
 		}
 	}
@@ -282,10 +318,22 @@ func (p *parser) fail(text, hint string) {
 	}
 }
 
-// refuse reports an option that this build cannot honour where starting without it would be wrong; why says what would
-// go wrong.
+// refuse notes an option of the current line that this build cannot honour where starting without it would be wrong; why
+// says what would go wrong. A listener's options of the same reason are said once.
 func (p *parser) refuse(what, why string) {
-	p.fail(fmt.Sprintf("The '%s' option cannot be honoured by this build yet.", what), "starting without it would be wrong: "+why)
+	reason := givenKey{listener: p.current, name: "refused: " + why}
+	if p.given[reason] {
+		return
+	}
+	p.given[reason] = true
+	p.unsupported(fmt.Sprintf("The '%s' option cannot be honoured by this build yet; starting without it would be wrong: %s.", what, why))
+}
+
+// unsupported says why a broker with the current line must not be started.
+func (p *parser) unsupported(text string) {
+	if len(p.cfg.Unsupported) < notesMax {
+		p.cfg.Unsupported = append(p.cfg.Unsupported, Note{File: p.file, Line: p.line, Text: text})
+	}
 }
 
 // note says something about the current line at start.

@@ -46,6 +46,13 @@ func parsed(t *testing.T, text string) *Config {
 	return c
 }
 
+// fields is a configuration without the record of what was written.
+func fields(c *Config) Config {
+	f := *c
+	f.settings = nil
+	return f
+}
+
 // mistakes returns the errors of a text that must be wrong.
 func mistakes(t *testing.T, text string) Errors {
 	t.Helper()
@@ -159,6 +166,12 @@ func TestSentences(t *testing.T) {
 	f("persistent_client_expiration 3x", "Error: Invalid 'persistent_client_expiration' duration in configuration. (test.conf:1); it takes a number and one of s, h, d, w, m or y for seconds, hours, days, weeks, months of 30 and years of 365 days, as in 14d; without the line sessions stay")
 	f("log_dest file", "Error: Empty 'log_dest file' value in configuration. (test.conf:1); the path of the file is missing")
 	f("log_dest file a\nlog_dest file b", "Error: Duplicate 'log_dest file' value. (test.conf:2); only one file can be given")
+	f("plugin_load a", "Error: Invalid 'plugin_load' value (a). (test.conf:1); it takes NAME PATH")
+	f("listener 1883\nplugin_use a", "Error: Invalid 'plugin_use' value (a). (test.conf:2); no 'plugin_load' line above it has this name")
+	f("plugin_load a x.so\nplugin_load a y.so", "Error: Duplicate 'plugin_load' value (a). (test.conf:2); each plugin needs a name of its own")
+	f("listener 1883\ntls_engine_kpass_sha1 ab", "Error: Invalid 'tls_engine_kpass_sha1' value. (test.conf:2); it takes 40 hexadecimal digits")
+	f("listener 1883\nenable_proxy_protocol 3", "Error: enable_proxy_protocol must be 1 or 2. (test.conf:2)")
+	f("listener 1883\nmount_point a/#", "Error: Invalid 'mount_point' value (a/#). Does it contain a wildcard character? (test.conf:2)")
 	f("allow_anonymous true\nper_listener_settings true", "Error: per_listener_settings must be set before any other security settings. (test.conf:2); move the line to the top of the file")
 	f("auto_id_prefix "+strings.Repeat("x", 51), "Error: 'auto_id_prefix' length must be <= 50. (test.conf:1)")
 	f("websockets_headers_size -1", "Error: Websockets headers size must be between 0 and 65535 inclusive. (test.conf:1)")
@@ -215,12 +228,16 @@ func TestExpirations(t *testing.T) {
 
 func TestOwnKeys(t *testing.T) {
 	c := parsed(t, "loops 3\npin_loops false\nslow_consumer_policy throttle\nshared_subscription_strategy hash-topic\nmax_output_bytes 65536\n"+
-		"max_subscriptions 9\nmax_retained_messages 8\nmax_retained_bytes 77\nmax_sessions 6\nconnect_timeout 4\nshutdown_timeout 0\n")
+		"max_subscriptions 9\nmax_retained_messages 8\nmax_retained_bytes 77\nmax_sessions 6\nconnect_timeout 4\nshutdown_timeout 0\n"+
+		"log_format json\nreload_failure exit\nreason_strings true\nauth_workers 2\nauth_queue_limit 5\nclient_connection_rate 1\nclient_message_rate 2\n"+
+		"client_byte_rate 3\naddress_connection_rate 4\naddress_message_rate 5\naddress_byte_rate 6000000000\n")
 	want := Default()
 	want.Loops, want.PinLoops, want.SlowConsumer, want.SharedStrategy, want.MaxOutputBytes = 3, false, Throttle, "hash-topic", 65536
 	want.MaxSubscriptions, want.MaxRetainedMessages, want.MaxRetainedBytes, want.MaxSessions = 9, 8, 77, 6
 	want.ConnectTimeout, want.ShutdownTimeout = 4*time.Second, 0
-	if !reflect.DeepEqual(c, want) {
+	want.Log.JSON, want.ReloadFailureExit, want.ReasonStrings, want.AuthWorkers, want.AuthQueueLimit = true, true, true, 2, 5
+	want.ClientRate, want.AddressRate = Rate{1, 2, 3}, Rate{4, 5, 6_000_000_000}
+	if !reflect.DeepEqual(fields(c), fields(want)) {
 		t.Errorf("got  %+v\nwant %+v", c, want)
 	}
 	for p := DropNewest; p <= Throttle; p++ {

@@ -19,21 +19,28 @@ type value struct {
 	number int64  // Number
 }
 
-// isDefault is whether writing the value changes nothing.
-func (v value) isDefault() bool {
+// String returns the value as it would be written.
+func (v value) String() string {
 	switch v.key.Type {
 	case Bool:
-		return strconv.FormatBool(v.on) == v.key.Default
+		return strconv.FormatBool(v.on)
 	case Number:
-		return strconv.FormatInt(v.number, 10) == v.key.Default
+		return strconv.FormatInt(v.number, 10)
 	}
-	return v.text == v.key.Default
+	return v.text
+}
+
+// isDefault is whether writing the value changes nothing.
+func (v value) isDefault() bool {
+	return v.String() == v.key.Default
 }
 
 // check reads a value in the form its key wants, and reports what is wrong with it.
 func (p *parser) check(k *Key, name, text string) (v value, ok bool) {
 	v = value{key: k, name: name, text: text}
 	switch {
+	case text == "" && k.empty:
+		return v, true
 	case text == "":
 		p.fail(fmt.Sprintf("Empty '%s' value in configuration.", name), wanted(k))
 		return v, false
@@ -114,15 +121,15 @@ func (p *parser) checkWord(v value) (value, bool) {
 }
 
 func (p *parser) checkText(v value) (value, bool) {
-	if v.key.repeat {
+	if v.key.repeat || p.from != (Origin{}) {
 		return v, true
 	}
-	key := givenKey{name: v.key.Name}
-	if v.key.Scope == Listen || v.key.security && p.perListener {
+	key := givenKey{name: v.key.canonical()}
+	switch {
+	case v.key.Scope == PerListener || v.key.security && p.perListener:
 		key.listener = p.current
-	}
-	if v.key.Scope == Bridge || v.key.Scope == Plugin {
-		return v, true // there is no bridge or plugin to have it twice
+	case v.key.Scope == PerBridge:
+		key.bridge = p.bridge
 	}
 	if p.given[key] {
 		p.fail(fmt.Sprintf("Duplicate '%s' value in configuration.", v.name), "")

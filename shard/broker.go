@@ -85,7 +85,7 @@ func New(o Options) *Broker {
 	if b.log == nil {
 		b.log = Discard{}
 	}
-	b.workers = loop.NewWorkers(loginWorkers(o.Config, b.loops), o.Config.AuthQueueLimit)
+	b.workers = loop.NewWorkers(LoginWorkers(o.Config, b.loops), o.Config.AuthQueueLimit)
 	b.control = newControl(b, o.Control)
 	switch o.Config.SharedStrategy {
 	case "sticky":
@@ -106,8 +106,8 @@ func New(o Options) *Broker {
 	return b
 }
 
-// loginWorkers is how many threads check passwords.
-func loginWorkers(cfg *config.Config, loops int) int {
+// LoginWorkers is how many threads check passwords beside that many loops.
+func LoginWorkers(cfg *config.Config, loops int) int {
 	if cfg.AuthWorkers > 0 {
 		return cfg.AuthWorkers
 	}

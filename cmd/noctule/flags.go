@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"path/filepath"
-	"strconv"
 	"strings"
 )
 
@@ -28,13 +27,17 @@ func (e flagError) Error() string { return string(e) }
 
 func flagErrorf(format string, args ...any) error { return flagError(fmt.Sprintf(format, args...)) }
 
-// parseFlags reads Mosquitto's command line; errors are its sentences.
+// unknownFlag is an option that does not exist; it is answered with the usage text too.
+type unknownFlag struct{ flagError }
+
+// parseFlags reads Mosquitto's command line from left to right, as Mosquitto does: the first mistake, -h or --version ends
+// it, and what follows is not looked at. Errors are its sentences.
 func parseFlags(args []string) (flags, error) {
 	var f flags
-	for i := 0; i < len(args); i++ {
-		value := func(missing string) (string, error) {
+	for i := 0; i < len(args) && !f.help && !f.version; i++ {
+		value := func(name, missing string) (string, error) {
 			if i+1 >= len(args) {
-				return "", flagErrorf("%s argument given, but no %s specified.", args[i], missing)
+				return "", flagErrorf("%s argument given, but no %s specified.", name, missing)
 			}
 			i++
 			return args[i], nil
@@ -42,16 +45,14 @@ func parseFlags(args []string) (flags, error) {
 		var err error
 		switch args[i] {
 		case "-c", "--config-file":
-			if f.configFile, err = value("config file"); err != nil && args[i] == "--config-file" {
-				err = flagErrorf("-c argument given, but no config file specified.")
-			}
+			f.configFile, err = value("-c", "config file")
 		case "-d", "--daemon":
 			f.daemon = true
 		case "-h", "--help":
 			f.help = true
 		case "-p", "--port":
 			var text string
-			if text, err = value("port"); err == nil {
+			if text, err = value("-p", "port"); err == nil {
 				err = f.addPort(text)
 			}
 		case "-q", "--quiet":
@@ -61,11 +62,11 @@ func parseFlags(args []string) (flags, error) {
 		case "--test-config":
 			f.testConfig = true
 		case "--tls-keylog":
-			f.keyLog, err = value("file")
+			f.keyLog, err = value("--tls-keylog", "file")
 		case "--version":
 			f.version = true
 		default:
-			err = flagErrorf("Unknown option '%s'.", args[i])
+			err = unknownFlag{flagError(fmt.Sprintf("Unknown option '%s'.", args[i]))}
 		}
 		if err != nil {
 			return f, err
@@ -75,18 +76,36 @@ func parseFlags(args []string) (flags, error) {
 }
 
 // portsMax is how many -p a command line may have.
-const portsMax = 16
+const portsMax = 10
 
 func (f *flags) addPort(text string) error {
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 || n > 65535 {
-		return flagErrorf("Invalid port specified (%s).", text)
-	}
 	if len(f.ports) == portsMax {
-		return flagErrorf("Only %d ports can be specified.", portsMax)
+		return flagErrorf("Only %d ports can be specified on the command line.", portsMax)
+	}
+	n := leadingNumber(text)
+	if n < 1 || n > 65535 {
+		return flagErrorf("Invalid port specified (%d).", n)
 	}
 	f.ports = append(f.ports, uint16(n))
 	return nil
+}
+
+// leadingNumber reads a number as Mosquitto does: what follows its digits is ignored, and no digits are 0. Beyond a
+// million it stops counting.
+func leadingNumber(text string) int {
+	text = strings.TrimLeft(text, " \t\n\v\f\r")
+	digits := strings.TrimPrefix(text, "-")
+	sign := 1
+	if len(digits) < len(text) {
+		sign = -1
+	} else {
+		digits = strings.TrimPrefix(text, "+")
+	}
+	n := 0
+	for i := 0; i < len(digits) && '0' <= digits[i] && digits[i] <= '9' && n < 1_000_000; i++ {
+		n = n*10 + int(digits[i]-'0')
+	}
+	return sign * n
 }
 
 // usage is the help text, with the name the command was called by.
@@ -97,7 +116,7 @@ func usage(called string) string {
 NAME is an MQTT v5.0/v3.1.1/v3.1 broker.
 
 Usage: NAME [-c config_file] [-d] [-h] [-p port] [-v]
-                 [--test-config] [--tls-keylog file] [--version]
+                 [-q] [--test-config] [--tls-keylog file] [--version]
 
  -c : specify the broker config file.
  -d : put the broker into the background after starting.
@@ -108,7 +127,10 @@ Usage: NAME [-c config_file] [-d] [-h] [-p port] [-v]
  -q : quiet mode: do not log anything, whatever the configuration file says.
  -v : verbose mode: log everything, whatever the configuration file says.
  --test-config : check the configuration file and exit.
- --tls-keylog : file for TLS keys, for debugging; this build has no TLS.
+ --tls-keylog : file for TLS session keys, for debugging.
  --version : print the version and exit.
+
+Commands: NAME {bench|completion|config|passwd|signal|tune|version} ...
+          "NAME COMMAND --help" explains each.
 `)
 }

@@ -1,16 +1,13 @@
-// Command noctule is the MQTT broker: it takes Mosquitto's command line and configuration file.
+// Command noctule is the MQTT broker: it takes Mosquitto's command line and configuration file, and carries its tools.
 package main
 
 import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
-	"syscall"
+	"path/filepath"
 
-	"github.com/noctulemq/noctule/bench"
 	"github.com/noctulemq/noctule/config"
-	"github.com/noctulemq/noctule/scripts/tune"
 )
 
 // version is set by the linker for releases.
@@ -19,24 +16,27 @@ var version = "0.1.0-dev"
 // Exit statuses, Mosquitto's.
 const (
 	exitOK     = 0
-	exitSetup  = 1 // a listener could not be set up
+	exitSetup  = 1 // a listener, the pid file or the user could not be set up
 	exitConfig = 3 // the command line or the configuration is wrong
 )
 
 func main() { os.Exit(run(os.Args)) }
 
-// run is the whole life of the process; it returns the exit status.
+// run is the whole life of the process; it returns the exit status. The name it was called by chooses the tool, then
+// the first argument does; everything else is the broker with Mosquitto's own flags.
 func run(args []string) int {
-	if len(args) > 1 && args[1] == "bench" {
-		return bench.Main(args[2:])
+	if name, ok := toolNames[filepath.Base(args[0])]; ok {
+		return runCommand(args[0], append([]string{name}, args[1:]...))
 	}
-	if len(args) > 1 && args[1] == "tune" {
-		return tune.Main(args[2:])
+	if len(args) > 1 && isCommand(args[1]) {
+		return runCommand(args[0], args[1:])
 	}
 	f, err := parseFlags(args[1:])
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "Error: %s\n", err)
-		fmt.Fprint(os.Stderr, "\n"+usage(args[0]))
+		if errors.As(err, &unknownFlag{}) {
+			fmt.Print(usage(args[0]))
+		}
 		return exitConfig
 	}
 	switch {
@@ -44,7 +44,7 @@ func run(args []string) int {
 		fmt.Print(usage(args[0]))
 		return exitOK
 	case f.version:
-		fmt.Printf("noctule version %s\n", version)
+		printVersion()
 		return exitOK
 	}
 	cfg, err := loadConfig(&f)
@@ -53,27 +53,50 @@ func run(args []string) int {
 		return exitConfig
 	}
 	if f.testConfig {
+		for _, n := range cfg.Unsupported {
+			fmt.Fprintf(os.Stderr, "Warning: %s\n", n)
+		}
 		return exitOK
+	}
+	if err := startable(cfg); err != nil {
+		printErrors(err)
+		return exitConfig
 	}
 	if f.daemon {
 		if done, status := daemonize(args); done {
 			return status
 		}
 	}
-	return serve(f, cfg)
+	return serve(&f, cfg)
 }
 
-// loadConfig reads the file, if one was given, and applies the flags on top.
+func printVersion() { fmt.Printf("noctule version %s\n", version) }
+
+// loadConfig reads the file, if one was given, with the environment, and applies the flags on top.
 func loadConfig(f *flags) (*config.Config, error) {
-	cfg := config.Default()
-	if f.configFile != "" {
-		var err error
-		if cfg, err = config.Load(f.configFile); err != nil {
-			return nil, err
-		}
+	cfg, err := config.LoadEnv(f.configFile, os.Environ())
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case f.quiet:
+		cfg.Log.Types = 0
+		cfg.SetFlag("log_type", "-q", "none")
+	case f.verbose:
+		cfg.Log.Types = ^config.LogTypes(0)
+		cfg.SetFlag("log_type", "-v", "all")
 	}
 	applyFlags(cfg, f)
 	return cfg, nil
+}
+
+// startable is nil unless the configuration asks for something that this build does not have and must not go without.
+func startable(cfg *config.Config) error {
+	var all []error
+	for _, n := range cfg.Unsupported {
+		all = append(all, flagErrorf("Error: %s", n))
+	}
+	return errors.Join(all...)
 }
 
 // printErrors writes each configuration error on a line of its own.
@@ -86,48 +109,4 @@ func printErrors(err error) {
 		return
 	}
 	fmt.Fprintln(os.Stderr, err)
-}
-
-// serve runs the broker until a signal ends it.
-func serve(f flags, cfg *config.Config) int {
-	log, err := openLog(cfg.Log, f)
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "Error: %s\n", err)
-		return exitSetup
-	}
-	defer log.Close()
-	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2)
-	signal.Ignore(syscall.SIGPIPE)
-	s, err := start(cfg, f, log)
-	if err != nil {
-		log.Printf("Error: %s", err)
-		daemonReport(exitSetup)
-		return exitSetup
-	}
-	if cfg.PIDFile != "" {
-		if err := os.WriteFile(cfg.PIDFile, fmt.Appendf(nil, "%d", os.Getpid()), 0o644); err != nil {
-			log.Printf("Error: Unable to write pid file: %s", err)
-			_ = s.stop()
-			daemonReport(exitSetup)
-			return exitSetup
-		}
-		defer os.Remove(cfg.PIDFile)
-	}
-	daemonReport(exitOK)
-	for sig := range signals {
-		switch sig {
-		case syscall.SIGTERM, syscall.SIGINT:
-			log.Printf("noctule version %s terminating", version)
-			if err := s.stop(); err != nil {
-				log.Printf("Error: %s", err)
-			}
-			return exitOK
-		case syscall.SIGHUP:
-			log.Printf("Warning: SIGHUP: this build does not reload its configuration; restart it to apply changes.")
-		default:
-			log.Printf("Warning: %s has no effect in this build.", sig)
-		}
-	}
-	return exitOK
 }

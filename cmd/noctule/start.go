@@ -8,12 +8,19 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"strings"
+	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/noctulemq/noctule/auth"
+	"github.com/noctulemq/noctule/auth/dynsec"
 	"github.com/noctulemq/noctule/config"
+	"github.com/noctulemq/noctule/logging"
 	"github.com/noctulemq/noctule/loop"
 	"github.com/noctulemq/noctule/shard"
+	"github.com/noctulemq/noctule/sparkplug"
+	"github.com/noctulemq/noctule/sys"
 )
 
 // defaultPort is where the broker listens when nothing else is said.
@@ -41,50 +48,153 @@ func applyFlags(cfg *config.Config, f *flags) {
 	}
 }
 
-// server is what runs: the broker on its loops, and the sockets that feed it.
+// server is what runs: the broker on its loops, and the sockets that feed it. The goroutine that waits for signals owns it.
 type server struct {
 	broker    *shard.Broker
 	group     *loop.Group
-	listeners []*loop.Listener
+	listeners []listener
+	log       *logging.Log
+	flags     *flags
+	cfg       *config.Config // in force
+	hooks     hooks
+	printing  atomic.Bool // the subscription tree is being printed. Any thread
+
+	// dynsec is open, for dynsecFile, from the first configuration that asks for it until the end.
+	dynsec     *dynsec.Plugin
+	dynsecFile string
+	control    atomic.Pointer[controlAPI]
+	sys        *sys.Publisher
+	sparkplug  *sparkplug.Keeper // nil where it is not asked for
+}
+
+// listener is one listener of the configuration: what clients of it are told by, and its sockets, one for each family.
+type listener struct {
+	tag     *shard.Listener
+	sockets []*loop.Listener
 }
 
 // start opens the sockets first, so that a port in use is known before anything else exists, then runs the loops.
-func start(cfg *config.Config, f flags, log *logger) (*server, error) {
-	log.Printf("noctule version %s starting", version)
+func start(cfg *config.Config, f *flags, log *logging.Log) (*server, error) {
+	log.Logf(logging.Information, "noctule version %s starting", version)
 	if f.configFile != "" {
-		log.Printf("Config loaded from %s.", f.configFile)
+		log.Logf(logging.Information, "Config loaded from %s.", f.configFile)
 	} else {
-		log.Printf("Using default config.")
+		log.Log(logging.Information, "Using default config.")
 	}
 	for _, n := range cfg.Notes {
-		log.Printf("Warning: %s", n)
+		log.Logf(logging.Warning, "Warning: %s", n)
+	}
+	if f.keyLog != "" {
+		log.Log(logging.Warning, "Warning: '--tls-keylog' has no effect in this build: it has no TLS.")
 	}
 	if f.local {
-		log.Printf("Starting in local only mode. Connections will only be possible from clients running on this machine.")
+		log.Log(logging.Warning, "Starting in local only mode. Connections will only be possible from clients running on this machine.")
+		log.Log(logging.Warning, "A configuration file that defines a listener allows connections from elsewhere.")
 	}
 	setCollector(cfg)
 	group, err := newGroup(cfg)
 	if err != nil {
 		return nil, err
 	}
-	s := &server{group: group}
+	s := &server{group: group, log: log, flags: f, cfg: cfg}
+	scopes, err := s.loadAccess(cfg)
+	if err != nil {
+		return nil, err
+	}
 	for i := range cfg.Listeners {
-		if err := s.open(cfg, &cfg.Listeners[i], log); err != nil {
+		if err := s.open(cfg, &cfg.Listeners[i], scopes[i]); err != nil {
 			s.closeListeners()
 			return nil, err
 		}
 	}
-	s.broker = shard.New(shard.Options{Config: cfg, Log: log, Seed: seed(), Group: group})
-	for _, ls := range s.listeners {
-		for i := range group.Len() {
-			if err := group.Loop(i).Listen(ls); err != nil {
-				return nil, fmt.Errorf("watch %s: %w", ls.Addr(), err)
+	s.control.Store(newControlAPI(cfg, s.dynsec))
+	s.broker = shard.New(shard.Options{Config: cfg, Log: shardLog{log}, Seed: seed(), Group: group, Control: s})
+	for _, l := range s.listeners {
+		for _, ls := range l.sockets {
+			for i := range group.Len() {
+				if err := group.Loop(i).Listen(ls); err != nil {
+					return nil, fmt.Errorf("watch %s: %w", ls.Addr(), err)
+				}
 			}
 		}
 	}
+	s.hooks = s.newHooks()
 	group.Start()
-	log.Printf("noctule version %s running", version)
+	log.SetSink(topicSink{s.broker})
+	s.sys = sys.Start(sys.Options{Broker: s.broker, Interval: sysInterval(cfg), Version: version})
+	if wantsSparkplug(cfg) {
+		if s.sparkplug, err = sparkplug.Start(s.broker, func(line string) { log.Log(logging.Warning, line) }); err != nil {
+			return nil, fmt.Errorf("keep Sparkplug certificates: %w", err)
+		}
+	}
+	log.Logf(logging.Information, "noctule version %s running", version)
 	return s, nil
+}
+
+// newHooks is what signals ask of this broker.
+func (s *server) newHooks() hooks {
+	return hooks{
+		reload: func(load func() (*config.Config, error)) error {
+			return s.broker.Reload(func() (*config.Config, map[*shard.Listener]*shard.ListenerSettings, error) {
+				next, err := load()
+				if err != nil {
+					return nil, nil, err
+				}
+				settings, err := s.settings(next)
+				if err != nil {
+					return nil, nil, err
+				}
+				s.control.Store(newControlAPI(next, s.dynsec))
+				return next, settings, nil
+			})
+		},
+		save: func() error {
+			s.log.Log(logging.Debug, "SIGUSR1: there is nothing to save, persistence is off.")
+			return nil
+		},
+		tree: s.broker.SubscriptionTree,
+	}
+}
+
+// settings is what a configuration says of the listeners that are open. What needs other sockets, or would change topics
+// under a connection, waits for the next start.
+func (s *server) settings(next *config.Config) (map[*shard.Listener]*shard.ListenerSettings, error) {
+	scopes, err := s.loadAccess(next)
+	if err != nil {
+		return nil, err
+	}
+	all := make(map[*shard.Listener]*shard.ListenerSettings)
+	for _, l := range s.listeners {
+		here := l.tag.Settings().Config
+		for i, n := range next.Listeners {
+			if n.Port == here.Port && n.Address == here.Address && n.SocketPath == here.SocketPath {
+				n.MountPoint = here.MountPoint
+				all[l.tag] = &shard.ListenerSettings{Config: n, Access: scopes[i]}
+			}
+		}
+	}
+	return all, nil
+}
+
+// Control implements shard.Control.
+func (s *server) Control(from *auth.Client, topic string, payload []byte) []byte {
+	return s.control.Load().Control(from, topic, payload)
+}
+
+func sysInterval(cfg *config.Config) time.Duration {
+	return time.Duration(cfg.SysInterval) * time.Second
+}
+
+// wantsSparkplug is whether a listener has mosquitto_sparkplug_aware.so. It serves all of them.
+func wantsSparkplug(cfg *config.Config) bool {
+	for i := range cfg.Listeners {
+		for _, p := range cfg.Security(&cfg.Listeners[i]).Plugins {
+			if p.Builtin == config.SparkplugAware {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // garbagePercent is how much the heap may grow between collections, in percent of what is alive. Traffic makes no
@@ -117,48 +227,61 @@ func newGroup(cfg *config.Config) (*loop.Group, error) {
 		n = min(cpus, runtime.GOMAXPROCS(0), loop.LoopsMax)
 		pin = pin && n == cpus
 	}
-	// One P more than loops: the log writer and the signals must not wait for a busy loop to be preempted, nor take its P.
-	runtime.GOMAXPROCS(n + 1)
+	// One P more than loops, and one for each login worker: the log writer, the signals and the hashes must not wait for a
+	// busy loop to be preempted, nor take its P.
+	runtime.GOMAXPROCS(n + 1 + shard.LoginWorkers(cfg, n))
 	return loop.NewGroup(n, loop.GroupOptions{Pin: pin})
 }
 
 // open opens the sockets of one listener: one for each address family its address has.
-func (s *server) open(cfg *config.Config, l *config.Listener, log *logger) error {
+func (s *server) open(cfg *config.Config, l *config.Listener, access *auth.Scope) error {
 	sockets, err := loop.ListenTCP(l.Address, l.Port)
 	if err != nil {
 		if l.Address == "::1" && errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT) {
-			log.Printf("Warning: this machine has no IPv6; not listening on %s.", l.Address)
+			s.log.Logf(logging.Warning, "Warning: this machine has no IPv6; not listening on %s.", l.Address)
 			return nil
 		}
-		return describe(err)
+		return describe(err, l.Port)
 	}
-	tag := shard.NewListener(*l, access(anonymous(cfg, l)))
+	tag := shard.NewListener(*l, access)
 	for _, ls := range sockets {
 		ls.Tag, ls.NoDelay = tag, cfg.SetTCPNoDelay
 		family := "ipv4"
 		if ls.Addr().Addr().Is6() {
 			family = "ipv6"
 		}
-		log.Printf("Opening %s listen socket on port %d.", family, ls.Addr().Port())
+		s.log.Logf(logging.Information, "Opening %s listen socket on port %d.", family, ls.Addr().Port())
 	}
-	s.listeners = append(s.listeners, sockets...)
+	s.listeners = append(s.listeners, listener{tag, sockets})
 	return nil
 }
 
-// describe adds what to do about the commonest failure.
-func describe(err error) error {
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("%w: is another broker running on this port?", err)
+// describe puts the system's reason first, as Mosquitto writes it, and adds what to do about the commonest.
+func describe(err error, port uint16) error {
+	var errno syscall.Errno
+	if !errors.As(err, &errno) {
+		return fmt.Errorf("creating listener: %w", err)
 	}
-	return err
+	reason := errno.Error()
+	reason = strings.ToUpper(reason[:1]) + reason[1:]
+	where := strings.TrimSuffix(err.Error(), ": "+errno.Error())
+	switch {
+	case errno == syscall.EADDRINUSE:
+		return fmt.Errorf("%s (%s): is another broker running on this port?", reason, where)
+	case errno == syscall.EACCES && port < 1024:
+		return fmt.Errorf("%s (%s): the broker gives up root's rights before it opens ports; allow it ports below 1024 with: "+
+			"setcap cap_net_bind_service=+ep %s", reason, where, executable())
+	}
+	return fmt.Errorf("%s (%s)", reason, where)
 }
 
-// anonymous is whether a listener takes clients without a user name: as it says, else as the file says, else not.
-func anonymous(cfg *config.Config, l *config.Listener) bool {
-	if l.AllowAnonymous != nil {
-		return *l.AllowAnonymous
+// executable is this program's file, for what people are told to type.
+func executable() string {
+	path, err := os.Executable()
+	if err != nil {
+		return os.Args[0]
 	}
-	return cfg.AllowAnonymousSet && cfg.AllowAnonymous
+	return path
 }
 
 func seed() uint64 {
@@ -169,25 +292,16 @@ func seed() uint64 {
 
 // stop ends the broker as a signal asks, then frees the ports.
 func (s *server) stop() error {
+	s.sys.Stop()
 	err := s.broker.Stop()
 	s.closeListeners()
 	return err
 }
 
 func (s *server) closeListeners() {
-	for _, ls := range s.listeners {
-		ls.Close()
+	for _, l := range s.listeners {
+		for _, ls := range l.sockets {
+			ls.Close()
+		}
 	}
 }
-
-// access admits everybody or nobody.
-type access bool
-
-// NeedsWorker implements shard.Access.
-func (access) NeedsWorker() bool { return false }
-
-// Login implements shard.Access.
-func (a access) Login(*auth.Client) (ok bool, rule string) { return bool(a), "allow_anonymous is false" }
-
-// Rights implements shard.Access.
-func (access) Rights(*auth.Client) auth.Rights { return nil }

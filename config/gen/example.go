@@ -12,7 +12,7 @@ import (
 const lineWidth = 100
 
 // example is an annotated configuration: every key that this build honours, commented out with its default.
-func example(keys []config.Key) []byte {
+func example(keys []config.Key, _ []byte) []byte {
 	var b bytes.Buffer
 	b.WriteString(exampleHead)
 	for _, a := range areas(keys) {
@@ -41,7 +41,8 @@ func exampleKey(b *bytes.Buffer, k config.Key) {
 	}
 	b.WriteString("\n")
 	comment(b, text)
-	fmt.Fprintf(b, "#%s\n", strings.TrimSpace(k.Name+" "+sample(k)))
+	name := strings.Replace(k.Name, "plugin_opt_*", "plugin_opt_config_file", 1)
+	fmt.Fprintf(b, "#%s\n", strings.TrimSpace(name+" "+sample(k)))
 }
 
 // sample is a value to show: the default, or one that has the form.
@@ -60,6 +61,26 @@ func sample(k config.Key) string {
 		return "auto-"
 	case "persistent_client_expiration":
 		return "14d"
+	case "password_file":
+		return "/etc/noctule/passwd"
+	case "acl_file":
+		return "/etc/noctule/acl"
+	case "clientid_prefixes":
+		return "sensor-"
+	case "mount_point":
+		return "tenant/"
+	case "user":
+		return "mosquitto"
+	case "log_facility":
+		return "0"
+	case "plugin", "global_plugin":
+		return "/usr/lib/mosquitto_dynamic_security.so"
+	case "plugin_load":
+		return "people /usr/lib/mosquitto_dynamic_security.so"
+	case "plugin_use":
+		return "people"
+	case "plugin_opt_*":
+		return "/var/lib/noctule/dynamic-security.json"
 	case "include_dir":
 		return "/etc/noctule/conf.d"
 	case "pid_file":
@@ -92,8 +113,8 @@ const exampleHead = `# Configuration of noctule, in the form of mosquitto.conf(5
 # understands.
 #
 # Without any listener the broker is reachable from this machine only, and takes clients without a user name. The two
-# lines below open it to the network, for everybody: this build has no passwords and no TLS yet.
+# lines below open it to the network, for everybody who has a password; this build has no TLS yet.
 #
 #listener 1883
-#allow_anonymous true
+#password_file /etc/noctule/passwd
 `

@@ -1,5 +1,5 @@
-// Command gen writes the manual page noctule.conf(5) and the annotated example configuration from config's table of
-// keys, so that neither can say something else than the parser does. Run it in the module's root: go run ./config/gen
+// Command gen writes the manual page noctule.conf(5), the annotated example configuration, and the table of keys in
+// docs/mosquitto-parity.md from config's table of keys, so that none of them can say something else than the parser does. Run it in the module's root: go run ./config/gen
 package main
 
 import (
@@ -13,13 +13,14 @@ import (
 // page is a file that is written from the keys.
 type page struct {
 	path  string
-	write func([]config.Key) []byte
+	write func(keys []config.Key, before []byte) []byte // before is the file as it is; nil when there is none
 }
 
 func pages() []page {
 	return []page{
 		{filepath.Join("man", "noctule.conf.5"), manual},
 		{filepath.Join("docs", "noctule.conf.example"), example},
+		{filepath.Join("docs", "mosquitto-parity.md"), parity},
 	}
 }
 
@@ -27,7 +28,8 @@ func main() {
 	for _, p := range pages() {
 		err := os.MkdirAll(filepath.Dir(p.path), 0o755)
 		if err == nil {
-			err = os.WriteFile(p.path, p.write(config.Keys()), 0o644)
+			before, _ := os.ReadFile(p.path)
+			err = os.WriteFile(p.path, p.write(config.Keys(), before), 0o644)
 		}
 		if err != nil {
 			fmt.Fprintf(os.Stderr, "gen: %s\n", err)

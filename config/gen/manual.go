@@ -9,7 +9,7 @@ import (
 )
 
 // manual is the page noctule.conf(5) in the man macros.
-func manual(keys []config.Key) []byte {
+func manual(keys []config.Key, _ []byte) []byte {
 	var b bytes.Buffer
 	b.WriteString(manualHead)
 	for _, a := range areas(keys) {
@@ -37,6 +37,9 @@ func manualKey(b *bytes.Buffer, k config.Key) {
 	if k.Ours {
 		b.WriteString("Not a key of Mosquitto.\n")
 	}
+	if k.Restart && k.Class == config.Honoured {
+		b.WriteString("A change takes effect at the next start.\n")
+	}
 	if text := classText(k); text != "" {
 		fmt.Fprintf(b, ".br\n%s\n", roff(text))
 	}
@@ -53,9 +56,9 @@ func classText(k config.Key) string {
 		return "Accepted without effect in this build" + why + "."
 	case config.Refused:
 		if k.Default != "" {
-			return "Other values than the default are refused by this build" + why + "."
+			return "With other values than the default this build does not start" + why + "."
 		}
-		return "Refused by this build" + why + "."
+		return "With this key this build does not start" + why + "."
 	}
 	return ""
 }
@@ -65,8 +68,10 @@ func areaText(name string) (string, bool) {
 	switch name {
 	case "Listeners":
 		return "These keys belong to the listener line above them. Before any listener line they configure the default listener, " +
-			"which exists once port, bind_address, max_connections, max_qos or use_username_as_clientid is given.", true
-	case "TLS", "Plugins", "Bridges", "Persistence":
+			"which exists once port, bind_address, max_connections, max_qos, use_username_as_clientid, protocol or a key of TLS is given.", true
+	case "Plugins":
+		return "Mosquitto's own plugins are built in and chosen by the names of their files, in whatever directory. No other plugin can be loaded.", true
+	case "TLS", "Bridges", "Persistence":
 		return "Known so that a configuration of Mosquitto is understood; see what is said of each key.", true
 	}
 	return "", false
@@ -95,10 +100,27 @@ Each line is a name, a blank, and a value.
 A line whose very first character is # is a comment; there are no comments behind a value.
 Blanks before the name, between name and value and at the end of the line do not matter.
 .PP
+Names of keys cannot be followed by a tab.
+A key that may be given once and stands there twice is an error; of others the last value holds.
+.PP
 A key that this build does not know how to honour is either accepted without effect, and the log says so at start,
-or refused where a broker that ignored it would be more open, or lose more, than the file says.
+or prevents the start where a broker that ignored it would be more open, or lose more, than the file says.
 An unknown key is an error.
 All errors are printed with file and line, and the exit status is 3.
+.PP
+SIGHUP reads the file again.
+Where a key says nothing else, a change takes effect then.
+.SH ENVIRONMENT
+A variable
+.B NOCTULE_
+with the name of a key in upper case, as in NOCTULE_MAX_QUEUED_MESSAGES, takes the place of every line of that key in the files;
+flags of the command line take the place of variables.
+This holds for keys of the broker: not for those of a listener, a bridge or a plugin, and not for include_dir.
+A variable of a security setting is for all listeners, also with per_listener_settings.
+NOCTULE_LOG_DEST and NOCTULE_LOG_TYPE take several values with commas between them.
+An empty variable counts as none.
+.B MOSQUITTO_PERSISTENCE_LOCATION
+is another name of NOCTULE_PERSISTENCE_LOCATION.
 .SH KEYS
 `
 

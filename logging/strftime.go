@@ -1,4 +1,4 @@
-package main
+package logging
 
 import (
 	"fmt"
@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// strftime formats a time for `log_timestamp_format`, which takes the conversions of strftime(3) in the C locale. An
+// strftime formats a time as `log_timestamp_format` asks: with the conversions of strftime(3) in the C locale. An
 // unknown conversion is written as it stands.
 func strftime(format string, t time.Time) string {
 	var b strings.Builder

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/noctulemq/noctule/config"
+	"github.com/noctulemq/noctule/logging"
+)
+
+// hooks is what signals ask of the running broker. They are called on the goroutine that waits for signals, tree on one of
+// its own; start sets them before that goroutine begins.
+type hooks struct {
+	// reload makes connections that have not logged in wait, calls load, and puts the configuration that it returns into
+	// force: all of it or, with an error of load or its own, nothing.
+	reload func(load func() (*config.Config, error)) error
+	// save writes the durable state now.
+	save func() error
+	// tree prints the subscriptions.
+	tree func(w io.Writer) error
+}
+
+// signals are the waiting signals by what they ask for. A second one of a kind that waits already adds nothing.
+type signals struct {
+	reload, save, tree chan os.Signal
+	stop               chan os.Signal // holds two: the second one ends a stop that takes long
+	rotate             <-chan struct{}
+}
+
+// catchSignals must be called before anything else is started, so that no signal is lost and none ends the process.
+func catchSignals() (*signals, error) {
+	s := &signals{
+		reload: make(chan os.Signal, 1), save: make(chan os.Signal, 1), tree: make(chan os.Signal, 1),
+		stop: make(chan os.Signal, 2),
+	}
+	signal.Notify(s.reload, syscall.SIGHUP)
+	signal.Notify(s.save, syscall.SIGUSR1)
+	signal.Notify(s.tree, syscall.SIGUSR2)
+	signal.Notify(s.stop, syscall.SIGTERM, syscall.SIGINT)
+	signal.Ignore(syscall.SIGPIPE)
+	var err error
+	s.rotate, err = catchRotate()
+	return s, err
+}
+
+// serve runs the broker until a signal ends it, and returns the exit status. Privileges are dropped before anything is
+// opened, as Mosquitto does: what the broker opens it must be able to open again on a signal.
+func serve(f *flags, cfg *config.Config) int {
+	fail := func(format string, args ...any) int {
+		fmt.Fprintf(os.Stderr, "Error: "+format+"\n", args...)
+		daemonReport(exitSetup)
+		return exitSetup
+	}
+	waiting, err := catchSignals()
+	if err != nil {
+		return fail("catch signals: %s", err)
+	}
+	warning, err := dropPrivileges(cfg.User)
+	if err != nil {
+		return fail("%s", err)
+	}
+	log := openLog(cfg.Log)
+	defer log.Close() //nolint:errcheck // nowhere to report it
+	if warning != "" {
+		log.Log(logging.Warning, "Warning: "+warning)
+	}
+	s, err := start(cfg, f, log)
+	if err != nil {
+		logErrors(log, err)
+		log.Flush()
+		daemonReport(exitSetup)
+		return exitSetup
+	}
+	if cfg.PIDFile != "" {
+		if err := os.WriteFile(cfg.PIDFile, fmt.Appendf(nil, "%d", os.Getpid()), 0o644); err != nil {
+			log.Logf(logging.Error, "Error: Unable to write pid file. (%s)", err)
+			logStop(log, s.stop())
+			log.Flush()
+			daemonReport(exitSetup)
+			return exitSetup
+		}
+		defer os.Remove(cfg.PIDFile)
+	}
+	log.Flush() // before the destinations stdout and stderr go
+	daemonReport(exitOK)
+	return s.run(waiting)
+}
+
+// run does what signals ask for until one of them ends it.
+func (s *server) run(waiting *signals) int {
+	for {
+		select {
+		case <-waiting.stop:
+			return s.end(waiting.stop)
+		case <-waiting.reload:
+			if !s.reload() {
+				if status := s.end(waiting.stop); status != exitOK {
+					return status
+				}
+				return exitConfig
+			}
+		case <-waiting.rotate:
+			s.reopenLog()
+		case <-waiting.save:
+			if err := s.hooks.save(); err != nil {
+				s.log.Logf(logging.Error, "Error: save: %s", err)
+			}
+		case <-waiting.tree:
+			s.printTree()
+		}
+	}
+}
+
+// end stops the broker. A second signal does not wait for it.
+func (s *server) end(again <-chan os.Signal) int {
+	s.log.Logf(logging.Information, "noctule version %s terminating", version)
+	done := make(chan error, 1)
+	go func() { done <- s.stop() }()
+	select {
+	case err := <-done:
+		logStop(s.log, err)
+		return exitOK
+	case <-again:
+		s.log.Logf(logging.Warning, "Warning: a second signal ended the stop before it was complete.")
+		return exitSetup
+	}
+}
+
+func logStop(log *logging.Log, err error) {
+	if err != nil {
+		log.Logf(logging.Error, "Error: stop: %s", err)
+	}
+}
+
+// printTree writes the subscription tree to stdout, as Mosquitto does. Whoever reads it may be slow, so it has a
+// goroutine; a signal that comes meanwhile adds nothing.
+func (s *server) printTree() {
+	if s.printing.Swap(true) {
+		return
+	}
+	go func() {
+		defer s.printing.Store(false)
+		var text strings.Builder
+		if err := s.hooks.tree(&text); err != nil {
+			s.log.Logf(logging.Error, "Error: print the subscription tree: %s", err)
+			return
+		}
+		_, _ = io.WriteString(os.Stdout, text.String()) // nobody to tell
+	}()
+}
+
+// reopenLog closes and opens the log file.
+func (s *server) reopenLog() {
+	if err := s.log.Reopen(); err != nil {
+		logErrors(s.log, err)
+	}
+}
