@@ -165,7 +165,8 @@ func (l *aclLoader) ruleLine(n int, kind, rest string) error {
 			fmt.Sprintf("# stands alone at the end, + alone between slashes, and a filter has at most %d levels", router.LevelsMax))
 	}
 	if l.rules++; l.rules > rulesMax {
-		_ = l.errors.add(l.path, n, fmt.Sprintf("Too many rules in acl_file %q", l.path), fmt.Sprintf("a file has at most %d", rulesMax))
+		_ = l.errors.add(l.path, n, fmt.Sprintf("Too many rules in acl_file %q", l.path),
+			fmt.Sprintf("a file has at most %d", rulesMax))
 		return errEnough
 	}
 	r := rule{filter: filter, may: may}

@@ -209,25 +209,36 @@ var mosquittoACLs = []struct {
 	asks []ask
 }{
 	{"topic a", []ask{{"c", "", "a"}, {"c", "u", "a"}, {"c", "", "b"}, {"c", "", "a"}}},
-	{"topic read a\ntopic write b\ntopic readwrite c\ntopic deny d", []ask{{"c", "", "a"}, {"c", "", "b"}, {"c", "", "c"}, {"c", "", "d"}}},
+	{"topic read a\ntopic write b\ntopic readwrite c\ntopic deny d", []ask{
+		{"c", "", "a"}, {"c", "", "b"}, {"c", "", "c"}, {"c", "", "d"},
+	}},
 	{"topic a\ntopic deny a", []ask{{"c", "", "a"}}},
 	{"topic deny #\ntopic a", []ask{{"c", "", "a"}, {"c", "", "b"}}},
 	{"topic #\ntopic deny a", []ask{{"c", "", "a"}, {"c", "", "b"}, {"c", "", "$foo/x"}}},
 	{"topic $foo/#", []ask{{"c", "", "$foo/x"}, {"c", "", "a"}}},
 	{"topic +/x", []ask{{"c", "", "$foo/x"}, {"c", "", "a/x"}}},
-	{"user u\ntopic a\nuser v\ntopic b\nuser u\ntopic c", []ask{{"c", "u", "a"}, {"c", "u", "b"}, {"c", "u", "c"}, {"c", "v", "c"}, {"c", "v", "b"}}},
+	{"user u\ntopic a\nuser v\ntopic b\nuser u\ntopic c", []ask{
+		{"c", "u", "a"}, {"c", "u", "b"}, {"c", "u", "c"}, {"c", "v", "c"}, {"c", "v", "b"},
+	}},
 	{"topic a\nuser u\ntopic b", []ask{{"c", "u", "a"}, {"c", "u", "b"}, {"c", "", "a"}, {"c", "", "b"}, {"c", "w", "a"}}},
 	{"user u\ntopic a\npattern deny a\npattern b", []ask{{"c", "u", "a"}, {"c", "u", "b"}, {"c", "", "a"}, {"c", "", "b"}}},
 	{"user u\ntopic deny b\npattern b", []ask{{"c", "u", "b"}, {"c", "", "b"}}},
 	{"pattern deny #\npattern b", []ask{{"c", "u", "b"}, {"c", "", "b"}}},
-	{"pattern a/%u\npattern b/%c\npattern c", []ask{{"c", "u", "a/u"}, {"c", "u", "b/c"}, {"c", "u", "c"}, {"c", "", "a/u"}, {"c", "", "b/c"}, {"c", "", "c"}, {"c", "", "a/"}, {"c", "", "a/%u"}}},
+	{"pattern a/%u\npattern b/%c\npattern c", []ask{
+		{"c", "u", "a/u"}, {"c", "u", "b/c"}, {"c", "u", "c"}, {"c", "", "a/u"}, {"c", "", "b/c"}, {"c", "", "c"},
+		{"c", "", "a/"}, {"c", "", "a/%u"},
+	}},
 	{"pattern deny a/%u\npattern #", []ask{{"c", "u", "a/u"}, {"c", "", "a/"}, {"c", "u", "b"}}},
 	{"pattern a\nuser u+\ntopic b", []ask{{"c", "u+", "a"}, {"c", "u+", "b"}, {"u+", "", "a"}, {"c", "", "a"}}},
 	{"pattern a\nuser #\ntopic b", []ask{{"c", "#", "a"}, {"c", "#", "b"}, {"#", "", "a"}}},
 	{"pattern a/%u/b\npattern +/%c", []ask{{"c", "u/x", "a/u/x/b"}, {"c", "", "z/c"}, {"i/d", "", "z/i/d"}}},
 	{"pattern a/%c\npattern b/%u", []ask{{"%u", "u", "a/%u"}, {"%u", "u", "a/u"}, {"c", "%c", "b/%c"}, {"c", "%c", "b/c"}}},
-	{"pattern x%u/a\npattern %ux/b\npattern %c%u/c", []ask{{"c", "u", "xu/a"}, {"c", "u", "ux/b"}, {"c", "u", "cu/c"}, {"c", "u", "x%u/a"}}},
-	{"pattern %x/a\npattern 100%/b\npattern %%u/c\npattern %U/d", []ask{{"c", "u", "%x/a"}, {"c", "u", "100%/b"}, {"c", "u", "%u/c"}, {"c", "u", "%%u/c"}, {"c", "u", "u/d"}}},
+	{"pattern x%u/a\npattern %ux/b\npattern %c%u/c", []ask{
+		{"c", "u", "xu/a"}, {"c", "u", "ux/b"}, {"c", "u", "cu/c"}, {"c", "u", "x%u/a"},
+	}},
+	{"pattern %x/a\npattern 100%/b\npattern %%u/c\npattern %U/d", []ask{
+		{"c", "u", "%x/a"}, {"c", "u", "100%/b"}, {"c", "u", "%u/c"}, {"c", "u", "%%u/c"}, {"c", "u", "u/d"},
+	}},
 	{"pattern %u/#", []ask{{"c", "$foo", "$foo/x"}, {"c", "x", "x/y"}}},
 	{"topic %u/a\nuser u\ntopic %u/x", []ask{{"c", "", "%u/a"}, {"c", "u", "u/x"}, {"c", "u", "%u/x"}}},
 	{"pattern read a/%u\npattern write b/%u", []ask{{"c", "u", "a/u"}, {"c", "u", "b/u"}}},
@@ -246,7 +257,9 @@ var mosquittoACLs = []struct {
 	{"user u v\ntopic a", []ask{{"c", "u v", "a"}, {"c", "u", "a"}}},
 	{"user \"u v\"\ntopic a", []ask{{"c", "u v", "a"}, {"c", "\"u v\"", "a"}}},
 	{"topic readwrite\ntopic deny deny\ntopic read", []ask{{"c", "", "readwrite"}, {"c", "", "deny"}, {"c", "", "read"}}},
-	{"topic a/#\ntopic +/+/b/#", []ask{{"c", "", "a"}, {"c", "", "a/b"}, {"c", "", "ab"}, {"c", "", "x/y/b"}, {"c", "", "x/y/b/c"}, {"c", "", "x/b"}}},
+	{"topic a/#\ntopic +/+/b/#", []ask{
+		{"c", "", "a"}, {"c", "", "a/b"}, {"c", "", "ab"}, {"c", "", "x/y/b"}, {"c", "", "x/y/b/c"}, {"c", "", "x/b"},
+	}},
 	{"topic //\ntopic /", []ask{{"c", "", "//"}, {"c", "", "/"}, {"c", "", "a"}}},
 	{"topic +/#", []ask{{"c", "", "a"}, {"c", "", "/a"}, {"c", "", "$foo/a"}}},
 }

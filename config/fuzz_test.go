@@ -34,6 +34,22 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
+// FuzzEnvironment gives any value to any key; whatever comes out is within the same bounds.
+func FuzzEnvironment(f *testing.F) {
+	f.Add("NOCTULE_MAX_QUEUED_MESSAGES", "5")
+	f.Add("NOCTULE_LOG_DEST", "stdout,file /x")
+	f.Fuzz(func(t *testing.T, name, value string) {
+		c, err := load("", []string{name + "=" + value}, memory{})
+		if err != nil {
+			if all := err.(Errors); len(all) == 0 || len(all) > errorsMax {
+				t.Fatalf("%d errors", len(all))
+			}
+			return
+		}
+		checkBounds(t, c)
+	})
+}
+
 func checkBounds(t *testing.T, c *Config) {
 	if c.Loops < 0 || c.Loops > LoopsMax || c.MaxInflightMessages < 0 || c.MaxInflightMessages > 65535 || c.MaxInflightBytes < 0 ||
 		c.MaxQueuedMessages < 0 || c.MaxQueuedBytes < 0 || c.MaxOutputBytes < 4096 || c.MaxPacketSize < packetSizeMin || c.MessageSizeLimit > payloadMax {

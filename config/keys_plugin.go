@@ -72,6 +72,9 @@ func (p *parser) setPluginOption(v value) {
 // in the configuration, which is then not to be started.
 func (p *parser) newPlugin(name, path string) *Plugin {
 	p.plugin = &Plugin{Name: name, Path: path, Builtin: builtin(path), File: p.file, Line: p.line}
+	if p.pluginCount++; p.pluginCount > pluginsMax {
+		p.fail(fmt.Sprintf("Too many plugins: there can be %d.", pluginsMax), "")
+	}
 	if p.plugin.Builtin == NoBuiltin {
 		p.unsupported(fmt.Sprintf("The plugin '%s' cannot be loaded: this broker has its plugins built in; %s.", shown(path), instead(path)))
 	}

@@ -12,6 +12,8 @@ const (
 	errorsMax = 100
 	// notesMax bounds what is said at start.
 	notesMax = 100
+	// pluginsMax bounds the plugins of a configuration.
+	pluginsMax = 256
 	// bridgesMax bounds the bridges of a configuration.
 	bridgesMax = 1024
 	// listenersMax bounds the listeners of a configuration.

@@ -72,6 +72,7 @@ type parser struct {
 	// global are the plugins of all listeners, loaded those that plugin_use can name, used those of one listener.
 	global, loaded []*Plugin
 	used           map[*Listener][]*Plugin
+	pluginCount    int
 
 	given map[givenKey]bool // Text keys that were given, to find a second one
 	env   map[*Key]bool     // keys that the environment gave: the file's values are checked and left out

@@ -83,7 +83,10 @@ func tryStart(t *testing.T, lines []string) (*broker, error) {
 	b := &broker{port: l.Addr().(*net.TCPAddr).Port, done: make(chan error, 1)}
 	l.Close()
 	conf := filepath.Join(t.TempDir(), fmt.Sprintf("%d.conf", b.port))
-	text := fmt.Sprintf("listener %d 127.0.0.1\nallow_anonymous true\nuser root\n%s\n", b.port, strings.Join(lines, "\n"))
+	if !strings.Contains(strings.Join(lines, "\n"), "allow_anonymous") {
+		lines = append(lines, "allow_anonymous true")
+	}
+	text := fmt.Sprintf("listener %d 127.0.0.1\nuser root\n%s\n", b.port, strings.Join(lines, "\n"))
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		return nil, err
 	}

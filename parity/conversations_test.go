@@ -28,8 +28,9 @@ type group struct {
 	talks  []conversation
 }
 
-// common begins every group's configuration. A broker that keeps its user dies with the test that started it.
-const common = "user root\nlistener @PORT1@ 127.0.0.1\nsys_interval 0\n"
+// common begins every group's configuration. A broker that keeps its user dies with the test that started it; without Nagle a
+// PINGRESP need not wait for an acknowledgement of what went before it.
+const common = "user root\nlistener @PORT1@ 127.0.0.1\nsys_interval 0\nset_tcp_nodelay true\n"
 
 // sized is Mosquitto 2.1's default, which CONNACK says to version 5 clients. Most groups have it, so that this difference
 // to 2.0, which has no limit, does not stand in every conversation.

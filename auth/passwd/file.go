@@ -102,8 +102,8 @@ func open(path string) (*os.File, error) {
 	}
 	f, err := os.OpenFile(path, flags, 0)
 	if errors.Is(err, syscall.ELOOP) {
-		return nil, complain("Error: Unable to open password file %s. It is a symbolic link: name the file that it leads to, or set "+
-			"%s.", path, symlinks)
+		return nil, complain("Error: Unable to open password file %s. It is a symbolic link: name the file that it leads to, "+
+			"or set %s.", path, symlinks)
 	}
 	if err == nil {
 		if info, statErr := f.Stat(); statErr == nil && info.IsDir() {
