@@ -84,11 +84,11 @@ func (f *accessFiles) plugin(scope *auth.Scope, p *config.Plugin) {
 }
 
 func (f *accessFiles) missing(p *config.Plugin, option string) {
-	f.errs = append(f.errs, fmt.Errorf("%s needs the line 'plugin_opt_%s FILE' below it (%s:%d)", p.Builtin, option, p.File, p.Line))
+	f.errs = append(f.errs, pluginErrorf("%s needs the line 'plugin_opt_%s FILE' below it (%s:%d)", p.Builtin, option, p.File, p.Line))
 }
 
 func (f *accessFiles) twice(p *config.Plugin, option string) {
-	f.errs = append(f.errs, fmt.Errorf("a listener has one %s: leave out %s or the other (%s:%d)", option, p.Builtin, p.File, p.Line))
+	f.errs = append(f.errs, pluginErrorf("a listener has one %s: leave out %s or the other (%s:%d)", option, p.Builtin, p.File, p.Line))
 }
 
 func (f *accessFiles) passwordFile(path string) *auth.Passwords {
@@ -126,7 +126,7 @@ func (s *server) dynamicSecurity(path string, p *config.Plugin) (*dynsec.Plugin,
 		if s.dynsecFile == path {
 			return s.dynsec, nil
 		}
-		return nil, fmt.Errorf("there can be one mosquitto_dynamic_security.so, and it has the file %s: restart the broker to use %s", s.dynsecFile, path)
+		return nil, pluginErrorf("there can be one mosquitto_dynamic_security.so, and it has the file %s: restart the broker to use %s", s.dynsecFile, path)
 	}
 	initFile, _ := p.Option("password_init_file")
 	d, err := dynsec.Open(dynsec.Options{
@@ -135,11 +135,16 @@ func (s *server) dynamicSecurity(path string, p *config.Plugin) (*dynsec.Plugin,
 		Kick: s.kick,
 	})
 	if err != nil {
-		return nil, err
+		return nil, pluginError{err}
 	}
 	s.dynsec, s.dynsecFile = d, path
 	return d, nil
 }
+
+// pluginError is what keeps one of the built-ins from doing its work.
+type pluginError struct{ error }
+
+func pluginErrorf(format string, args ...any) error { return pluginError{fmt.Errorf(format, args...)} }
 
 // kick disconnects clients of the dynamic security. The goroutine that answers control messages.
 func (s *server) kick(match func(*auth.Client) bool) {

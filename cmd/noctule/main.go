@@ -16,8 +16,9 @@ var version = "0.1.0-dev"
 // Exit statuses, Mosquitto's.
 const (
 	exitOK     = 0
-	exitSetup  = 1 // a listener, the pid file or the user could not be set up
-	exitConfig = 3 // the command line or the configuration is wrong
+	exitSetup  = 1  // a listener, the pid file or the user could not be set up
+	exitPlugin = 13 // a file of users or rights, or the dynamic security, could not be opened
+	exitConfig = 3  // the command line or the configuration is wrong
 )
 
 func main() { os.Exit(run(os.Args)) }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/noctulemq/noctule/auth"
 	"github.com/noctulemq/noctule/config"
 	"github.com/noctulemq/noctule/logging"
 )
@@ -72,8 +74,9 @@ func serve(f *flags, cfg *config.Config) int {
 	if err != nil {
 		logErrors(log, err)
 		log.Flush()
-		daemonReport(exitSetup)
-		return exitSetup
+		status := setupStatus(err)
+		daemonReport(status)
+		return status
 	}
 	if cfg.PIDFile != "" {
 		if err := os.WriteFile(cfg.PIDFile, fmt.Appendf(nil, "%d", os.Getpid()), 0o644); err != nil {
@@ -88,6 +91,20 @@ func serve(f *flags, cfg *config.Config) int {
 	log.Flush() // before the destinations stdout and stderr go
 	daemonReport(exitOK)
 	return s.run(waiting)
+}
+
+// setupStatus is the exit status for what start could not do: a file of users or rights is wrong, or cannot be read.
+func setupStatus(err error) int {
+	var wrong auth.Errors
+	var unreadable auth.Error
+	var plugin pluginError
+	switch {
+	case errors.As(err, &wrong):
+		return exitConfig
+	case errors.As(err, &unreadable), errors.As(err, &plugin):
+		return exitPlugin
+	}
+	return exitSetup
 }
 
 // run does what signals ask for until one of them ends it.
