@@ -33,7 +33,7 @@ test: deps ## run all tests
 
 .PHONY: race
 race: ## run the tests of the packages where threads meet under the race detector
-	$(GO) test -race -shuffle=on -timeout $(TEST_TIMEOUT) ./loop ./router ./shard ./codec ./config ./cmd/...
+	$(GO) test -race -shuffle=on -timeout $(TEST_TIMEOUT) ./loop ./router ./shard ./codec ./config ./auth/... ./logging ./sys ./cmd/...
 
 .PHONY: vet
 vet: ## go vet
@@ -92,10 +92,14 @@ dist: ## static binaries for amd64, arm64, armv7 and armv6 in dist/
 	CGO_ENABLED=0 GOARCH=arm GOARM=6 $(GO) build -trimpath -ldflags '-s -w' -o dist/noctule-linux-armv6 ./cmd/noctule
 
 .PHONY: install
-install: build ## install binary, man pages and example configuration under PREFIX
+install: build ## install binary, man pages, completions and example configuration under PREFIX
 	install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/sbin/noctule
 	install -D -m 644 man/noctule.8 $(DESTDIR)$(PREFIX)/share/man/man8/noctule.8
 	install -D -m 644 man/noctule.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/noctule.conf.5
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1 && install -m 644 man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -D -m 644 scripts/completion/noctule.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/noctule
+	install -D -m 644 scripts/completion/noctule.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/noctule.fish
+	install -D -m 644 scripts/completion/noctule.zsh $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_noctule
 	install -D -m 644 docs/noctule.conf.example $(DESTDIR)$(PREFIX)/share/doc/noctule/noctule.conf.example
 
 .PHONY: clean
