@@ -532,3 +532,49 @@ func TestRates(t *testing.T) {
 	w.pass(time.Second)
 	w.join("c", nil)
 }
+
+// TestReasonStrings holds `reason_strings`: a version 5 client is told refusals in words, unless it asked not to be
+// [MQTT-3.1.2-29] or has no room for them; everyone else gets the codes alone.
+func TestReasonStrings(t *testing.T) {
+	r := &rules{users: map[string]string{"u": "pw"}, grants: map[string][]string{"u": {"sub:ok"}}}
+	w := newGuarded(t, 2, r, func(c *config.Config, _ *config.Listener) { c.ReasonStrings = true })
+	reply := func(p *peer) string {
+		w.settle()
+		b := p.sock.Read(4096)
+		return string(b)
+	}
+	p := w.dial()
+	p.connect("c", as("nobody"))
+	if got := reply(p); !strings.Contains(got, "\x1f\x00\x0enot authorised") {
+		t.Errorf("CONNACK %q", got)
+	}
+	for name, c := range map[string]struct {
+		change func(*codec.Connect)
+		words  bool
+	}{
+		"told":               {func(*codec.Connect) {}, true},
+		"wants no words":     {func(c *codec.Connect) { c.RequestProblemInfo = false }, false},
+		"has no room":        {func(c *codec.Connect) { c.MaximumPacketSize = 20 }, false},
+		"does not know them": {func(c *codec.Connect) { c.Version = codec.V311 }, false},
+	} {
+		p := w.join(name, func(k *codec.Connect) { as("u")(k); k.RequestProblemInfo = true; c.change(k) })
+		p.publish(1, "no", "x", false)
+		puback := reply(p)
+		p.publish(2, "no", "x", false)
+		pubrec := reply(p)
+		s := codec.Subscribe{PacketID: 9, Filters: []codec.Subscription{{Filter: "ok"}, {Filter: "no"}}}
+		p.sock.Write(s.Append(nil, p.version))
+		suback := reply(p)
+		u := codec.Unsubscribe{PacketID: 10, Filters: []string{"ok"}}
+		p.sock.Write(u.Append(nil, p.version))
+		for what, got := range map[string]string{"PUBACK": puback, "PUBREC": pubrec, "SUBACK": suback, "UNSUBACK": reply(p)} {
+			if strings.Contains(got, "\x1f\x00\x0eNot authorized") != c.words {
+				t.Errorf("%s: %s %q", name, what, got)
+			}
+		}
+		p.sock.Write([]byte{0xF0, 0})
+		if got := reply(p); strings.Contains(got, "\x1f\x00") != (p.version == codec.V5 && name != "has no room") {
+			t.Errorf("%s: DISCONNECT %q", name, got)
+		}
+	}
+}

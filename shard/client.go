@@ -2,6 +2,7 @@ package shard
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/noctulemq/noctule/codec"
 	"github.com/noctulemq/noctule/loop"
@@ -59,6 +60,7 @@ type client struct {
 	warnedMax  bool             // the receive-maximum warning was written
 	crowded    bool             // not read from because another loop has too much to do
 	bridge     bool             // protocol level had the bridge bit
+	tellWhy    bool             // it may be told reasons in words, in every packet that has room for them
 	mounted    bool             // its listener has a mount point
 	slowed     bool             // not read from until its rate allows
 	answering  bool             // not read from while its $CONTROL message is handled
@@ -340,8 +342,26 @@ func (s *Shard) sendAck(c *client, t codec.Type, id uint16, code codec.ReasonCod
 	if s.debug {
 		s.debugAnswer(c, t, id, code)
 	}
+	if code >= codec.UnspecifiedError && c.tellWhy {
+		a := codec.Ack{Type: t, PacketID: id, Code: code, ReasonString: code.String()}
+		s.answerWhy(c, &a, &a.ReasonString)
+		return
+	}
 	s.scratch = codec.AppendAck(s.scratch[:0], t, c.version, id, code)
 	s.answer(c, s.scratch)
+}
+
+// answerWhy is answer for a packet with a reason in words, which is left out where the client does not take so large a
+// packet [MQTT-3.2.2-19] [MQTT-3.4.2-2] [MQTT-3.5.2-2] [MQTT-3.9.2-1] [MQTT-3.14.2-3].
+func (s *Shard) answerWhy(c *client, p interface {
+	Append([]byte, codec.Version) []byte
+}, reason *string) {
+	b := p.Append(s.scratch[:0], codec.V5)
+	if c.maxPacket != 0 && len(b) > int(c.maxPacket) && *reason != "" {
+		*reason = ""
+		b = p.Append(s.scratch[:0], codec.V5)
+	}
+	s.answer(c, b)
 }
 
 // answer appends a packet that is not a PUBLISH to a connection.
@@ -405,7 +425,10 @@ func (s *Shard) close(c *client, why cause, withWill bool) {
 	}
 	if wasConnected && why.code != 0 && c.version == codec.V5 {
 		d := codec.Disconnect{Code: why.code}
-		s.answer(c, d.Append(s.scratch[:0], codec.V5))
+		if s.cfg.ReasonStrings { // also where tellWhy is false [MQTT-3.1.2-29]
+			d.ReasonString = strings.TrimPrefix(why.text, "disconnected: ")
+		}
+		s.answerWhy(c, &d, &d.ReasonString)
 	}
 	c.conn.Close()
 }

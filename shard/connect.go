@@ -255,6 +255,7 @@ func (s *Shard) accept(c *client, p *codec.Connect, who *identity, assigned bool
 // negotiate keeps what a version 5 client allows us and writes what we allow it.
 func (s *Shard) negotiate(c *client, p *codec.Connect, ack *codec.Connack) {
 	l := &c.listener.Settings().Config
+	c.tellWhy = s.cfg.ReasonStrings && p.RequestProblemInfo
 	c.receiveMax, c.maxPacket, c.aliasInMax = p.ReceiveMaximum, p.MaximumPacketSize, l.MaxTopicAlias
 	if limit := min(l.MaxTopicAliasBroker, p.TopicAliasMaximum); limit > 0 {
 		c.aliasOut = &aliasTable{byTopic: make(map[string]uint16), max: limit}
@@ -365,7 +366,15 @@ func (s *Shard) refuseWith(c *client, r refusal) {
 	if s.debug {
 		s.debugf("Sending CONNACK to %s (0, %d)", s.in.connect.ClientID, ack.Code)
 	}
-	s.answer(c, ack.Append(s.scratch[:0], c.version))
+	if c.version == codec.V5 {
+		c.maxPacket = s.in.connect.MaximumPacketSize
+		if s.cfg.ReasonStrings {
+			ack.ReasonString = r.text
+		}
+		s.answerWhy(c, &ack, &ack.ReasonString)
+	} else {
+		s.answer(c, ack.Append(s.scratch[:0], c.version))
+	}
 	s.close(c, cause{text: r.text}, false)
 	s.detail = ""
 }

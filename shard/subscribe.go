@@ -166,6 +166,11 @@ func (s *Shard) sendSuback(c *client, id uint16, codes []byte) {
 		s.debugf("Sending SUBACK to %s", c.session.id)
 	}
 	a := codec.Suback{PacketID: id, Codes: codes}
+	if c.tellWhy {
+		a.ReasonString = whyNot(codes)
+		s.answerWhy(c, &a, &a.ReasonString)
+		return
+	}
 	s.answer(c, a.Append(s.scratch[:0], c.version))
 }
 
@@ -234,6 +239,11 @@ func (s *Shard) removeFilters(c *client, id uint16, filters []string) {
 		s.debugf("Sending UNSUBACK to %s", c.session.id)
 	}
 	a := codec.Unsuback{PacketID: id, Codes: s.codes}
+	if c.tellWhy {
+		a.ReasonString = whyNot(s.codes)
+		s.answerWhy(c, &a, &a.ReasonString)
+		return
+	}
 	s.answer(c, a.Append(s.scratch[:0], c.version))
 }
 
@@ -250,4 +260,14 @@ func (s *Shard) unsubscribeOne(ss *session, filter string) codec.ReasonCode {
 	s.cancelReplaysOf(ss, filter)
 	ss.subs.removeAt(i)
 	return codec.Success
+}
+
+// whyNot is the first refusal among reason codes, in words; empty when there is none.
+func whyNot(codes []byte) string {
+	for _, c := range codes {
+		if c >= byte(codec.UnspecifiedError) {
+			return codec.ReasonCode(c).String()
+		}
+	}
+	return ""
 }
