@@ -38,6 +38,7 @@ race: ## run the tests of the packages where threads meet under the race detecto
 .PHONY: vet
 vet: ## go vet
 	$(GO) vet ./...
+	cd asm && $(GO) vet .
 
 .PHONY: fmt-check
 fmt-check: ## fail if a file is not formatted
@@ -46,6 +47,7 @@ fmt-check: ## fail if a file is not formatted
 .PHONY: staticcheck
 staticcheck: ## staticcheck, pinned
 	$(GO) run $(STATICCHECK) ./...
+	cd asm && $(GO) run $(STATICCHECK) .
 
 .PHONY: imports
 imports: ## hold the import order of the architecture

@@ -43,6 +43,8 @@ var outside = map[string][]string{
 	"loop":  {"golang.org/x/sys"},
 	"bench": {"golang.org/x/sys"},
 
+	"codec":       {"github.com/klauspost/cpuid/v2"}, // which instructions there are
+	"router":      {"github.com/klauspost/cpuid/v2"},
 	"auth":        {"golang.org/x/crypto"}, // argon2id
 	"auth/passwd": {"golang.org/x/term"},   // a prompt without echo
 	"cmd/noctule": {"github.com/spf13/cobra"},

@@ -1,7 +1,9 @@
 package codec
 
 import (
+	"encoding/binary"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 )
@@ -31,6 +33,53 @@ func BenchmarkDecodePublish(b *testing.B) {
 				h, n, err := DecodeHeader(row.wire)
 				if err == nil {
 					err = p.Decode(h, row.wire[n:], row.v)
+				}
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// variedPublishes are PUBLISH packets whose topics have 3 to 7 levels and 10 to 60 bytes, each unlike the one before.
+// high puts letters outside ASCII in.
+func variedPublishes(high bool) [][]byte {
+	rng := rand.New(rand.NewPCG(3, 4))
+	words := []string{"site", "line", "machine", "unit", "temperature", "hum", "kitchen", "v", "device", "status"}
+	if high {
+		words = []string{"büro", "küche", "größe", "温度", "unit", "tür", "länge", "v", "gerät", "état"}
+	}
+	all := make([][]byte, 1024)
+	for i := range all {
+		var topic string
+		for len(topic) < 10 || len(topic) > 60 {
+			levels := make([]string, 3+rng.IntN(5))
+			for l := range levels {
+				levels[l] = words[rng.IntN(len(words))] + fmt.Sprint(rng.IntN([]int{10, 1000, 100000}[rng.IntN(3)]))
+			}
+			topic = strings.Join(levels, "/")
+		}
+		body := append(binary.BigEndian.AppendUint16(nil, uint16(len(topic))), topic...)
+		body = append(body, strings.Repeat("x", 128)...)
+		n := len(body)
+		all[i] = append([]byte{0x30, byte(n&0x7F | 0x80), byte(n >> 7)}, body...)
+	}
+	return all
+}
+
+// No packet has the topic of the one before, so each topic is checked.
+func BenchmarkDecodeVaried(b *testing.B) {
+	for _, high := range []bool{false, true} {
+		packets := variedPublishes(high)
+		b.Run(fmt.Sprintf("high=%v", high), func(b *testing.B) {
+			var p Publish
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				packet := packets[i&1023]
+				h, n, err := DecodeHeader(packet)
+				if err == nil {
+					err = p.Decode(h, packet[n:], V311)
 				}
 				if err != nil {
 					b.Fatal(err)

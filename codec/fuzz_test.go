@@ -16,7 +16,7 @@ var record = flag.Bool("record", false, "rewrite testdata/fuzz from the table of
 // seeds are the corpora of the fuzz targets below, by target and name: one value for each argument.
 func seeds() map[string]map[string][]any {
 	all := map[string]map[string][]any{"FuzzDecode": {}, "FuzzRoundTrip": {}, "FuzzConnect": {}, "FuzzPublish": {},
-		"FuzzProperties": {}, "FuzzValidString": {}}
+		"FuzzProperties": {}, "FuzzValidString": {}, "FuzzMask": {}}
 	for _, row := range namedPackets() {
 		name := strings.ReplaceAll(row.name, " ", "-")
 		h, n, _ := DecodeHeader(row.wire)
@@ -38,6 +38,9 @@ func seeds() map[string]map[string][]any {
 		"nul":       "a\x00b",
 		"two-bytes": "grün/zimmer", "surrogate": "\xED\xA0\x80", "overlong": "01234567\xC0\x80", "mark": "\uFEFFa"} {
 		all["FuzzValidString"][name] = []any{[]byte(s)}
+	}
+	for name, n := range map[string]int{"short": 5, "words": 100, "vectors": 300} {
+		all["FuzzMask"][name] = []any{bytes.Repeat([]byte{0x5A}, n), []byte{0x37, 0xFA, 0x21, 0x3D}, byte(7 * n), byte(n % 3)}
 	}
 	return all
 }
@@ -200,7 +203,7 @@ func FuzzProperties(f *testing.F) {
 	})
 }
 
-// FuzzValidString holds the scan of eight bytes at a time against one byte at a time.
+// FuzzValidString holds vector code and words against one byte at a time.
 func FuzzValidString(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if got, want := ValidString(b), naiveValid(b); got != want {
@@ -209,6 +212,9 @@ func FuzzValidString(f *testing.F) {
 		high, nul, wildcard := scan(b)
 		if h, z, w := naiveScan(b); h != high || z != nul || w != wildcard {
 			t.Fatalf("% X: high %v, NUL %v, wildcard %v", b, high, nul, wildcard)
+		}
+		if got, words := plain(b), plainWords(b); got != words || got != !(high || nul || wildcard) {
+			t.Fatalf("% X: plain %v, by words %v", b, got, words)
 		}
 	})
 }

@@ -6,8 +6,9 @@ import (
 	"unicode/utf8"
 )
 
-// This file is the seam for SIMD: the two functions below are all that looks at every byte of a string. Anything faster
-// replaces scan and keeps to its contract; the tests hold it against a byte by byte reading.
+// Nearly every string is printable ASCII without wildcards. plain finds that out in vector code where there is some
+// (simd_*.go), plainWords without; what is not plain is looked at again. The tests hold all of them against a byte by byte
+// reading.
 
 const (
 	eachByte   = 0x0101010101010101
@@ -24,27 +25,40 @@ const (
 // [MQTT-1.5.4-2], and, as Mosquitto has it and section 1.5.4 allows, without other control characters and without code
 // points that are no characters. A byte order mark is a character like others [MQTT-1.5.4-3].
 func ValidString(b []byte) bool {
+	if plain(b) {
+		return true
+	}
 	high, control, _ := scan(b)
 	return !control && (!high || validHigh(b))
 }
 
 // validTopic is ValidString, and whether there is a wildcard in b.
 func validTopic(b []byte) (valid, wildcard bool) {
+	if plain(b) {
+		return true, false
+	}
 	high, control, wildcard := scan(b)
 	return !control && (!high || validHigh(b)), wildcard
 }
 
-// validHigh is ValidString for what has bytes above 0x7F, and no control characters below.
+// validHigh is ValidString for what has no control characters below 0x80.
 func validHigh(b []byte) bool {
-	if !utf8.Valid(b) {
-		return false
-	}
-	for len(b) > 0 {
-		r, n := utf8.DecodeRune(b)
-		if r >= 0x80 && !isCharacter(r) {
-			return false
+	for i := 0; i < len(b); {
+		switch c := b[i]; {
+		case c < utf8.RuneSelf:
+			i++
+		case c < 0xE0: // two bytes, U+00A0 to U+07FF
+			if c < 0xC2 || i+1 == len(b) || b[i+1]&0xC0 != 0x80 || c == 0xC2 && b[i+1] < 0xA0 {
+				return false
+			}
+			i += 2
+		default:
+			r, n := utf8.DecodeRune(b[i:])
+			if n == 1 || !isCharacter(r) {
+				return false
+			}
+			i += n
 		}
-		b = b[n:]
 	}
 	return true
 }
@@ -52,6 +66,30 @@ func validHigh(b []byte) bool {
 // isCharacter reports whether a code point is neither a control character nor one of those that are no characters.
 func isCharacter(r rune) bool {
 	return r >= 0x20 && (r < 0x7F || r > 0x9F) && (r < 0xFDD0 || r > 0xFDEF) && r&0xFFFE != 0xFFFE
+}
+
+// plainWords reports whether all of b is printable ASCII but '+' and '#'. It takes eight bytes at a time, the last eight of
+// them partly for the second time.
+func plainWords(b []byte) bool {
+	var x uint64
+	switch n := len(b); {
+	case n >= 8:
+		for i := 0; i < n-8; i += 8 {
+			x |= notPlain(binary.LittleEndian.Uint64(b[i:]))
+		}
+		x |= notPlain(binary.LittleEndian.Uint64(b[n-8:]))
+	case n >= 4:
+		x = notPlain(uint64(binary.LittleEndian.Uint32(b)) | uint64(binary.LittleEndian.Uint32(b[n-4:]))<<32)
+	case n > 0:
+		x = notPlain(uint64(eachLetter&^0xFFFFFF) | uint64(b[0]) | uint64(b[n/2])<<8 | uint64(b[n-1])<<16)
+	}
+	return x == 0
+}
+
+// notPlain is not zero exactly when x has a byte that is not plain: without one, nothing is borrowed from byte to byte, and
+// the lowest one sets its own highest bit.
+func notPlain(x uint64) uint64 {
+	return (x | (x - eachSpace) | ((x ^ eachDelete) - eachByte) | ((x&^wildcardBit ^ eachNumber) - eachByte)) & eachHigh
 }
 
 // scan reports whether b has a byte above 0x7F, one below 0x20 or 0x7F itself, a '+' or '#'. It takes eight bytes at a time, the last

@@ -29,7 +29,7 @@ func naiveValid(b []byte) bool {
 }
 
 func TestScanFindsEachByteAtEachPlace(t *testing.T) {
-	for n := range 40 {
+	for n := range 70 {
 		for i := range n {
 			for c := range 256 {
 				b := bytes.Repeat([]byte{'a'}, n)
@@ -37,6 +37,9 @@ func TestScanFindsEachByteAtEachPlace(t *testing.T) {
 				high, control, wildcard := scan(b)
 				if h, z, w := naiveScan(b); h != high || z != control || w != wildcard {
 					t.Fatalf("% X: high %v, control %v, wildcard %v", b, high, control, wildcard)
+				}
+				if want := !(high || control || wildcard); plain(b) != want || plainWords(b) != want {
+					t.Fatalf("% X: plain %v, by words %v", b, plain(b), plainWords(b))
 				}
 			}
 		}

@@ -85,6 +85,42 @@ func BenchmarkScan(b *testing.B) {
 	}
 }
 
+// Scanning and matching topics that differ in the lengths of their levels: what a publication costs whose route is not
+// remembered.
+func BenchmarkScanMatch(b *testing.B) {
+	for _, size := range []int{1_000, 10_000, 1_000_000} {
+		for _, depth := range []int{3, 4, 6} {
+			x := benchIndex(size, depth)
+			names := make([]string, 8192)
+			for i := range names {
+				names[i] = benchTopic(i*7919%size, depth)
+			}
+			b.Run(fmt.Sprintf("filters=%d/depth=%d", size, depth), func(b *testing.B) {
+				dst := make([]*Entry, 0, 8)
+				var t Topic
+				b.ReportAllocs()
+				for i := 0; b.Loop(); i++ {
+					t.Scan(x.hasher, names[i&8191])
+					dst = x.Match(&t, dst[:0])
+				}
+			})
+		}
+	}
+}
+
+// Topics of 3 to 7 levels in turn.
+func BenchmarkScanVaried(b *testing.B) {
+	h := NewHasher(7)
+	names := make([]string, 1024)
+	for i := range names {
+		names[i] = benchTopic(i*7919%1_000_000, 3+i*7919/1024%5)
+	}
+	var t Topic
+	for i := 0; b.Loop(); i++ {
+		t.Scan(&h, names[i&1023])
+	}
+}
+
 func BenchmarkInterest(b *testing.B) {
 	for _, size := range []struct {
 		name string

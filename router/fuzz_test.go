@@ -337,6 +337,7 @@ func checkString(t *testing.T, s string) {
 	if scanned.Scan(&h, s); scanned.depth != levels || scanned.Name != s {
 		t.Fatalf("%q has %d levels, want %d", s, scanned.depth, levels)
 	}
+	checkScan(t, &h, s)
 }
 
 // checkHashes holds what tables and partitions need of a filter and a topic that match.

@@ -69,7 +69,26 @@ func load32(p unsafe.Pointer) uint64 {
 // Name hashes a whole name, for tables of a shard's own.
 func (h *Hasher) Name(name string) uint64 { return h.bytes(name) }
 
-// level is the hash of one literal level at a position; a combined hash is the sum over the literal levels.
+// level is the hash of one literal level at a position; a combined hash is the sum over the literal levels. Like bytes, but
+// what is left of more than 16 bytes is read with zeros behind it: that needs no jumps in vector code (simd_*.go).
 func (h *Hasher) level(s string, position int) uint64 {
-	return fold(h.bytes(s), h.position[position])
+	p := unsafe.Pointer(unsafe.StringData(s))
+	n := len(s)
+	seed := h.seed
+	for n > 16 {
+		seed = fold(load64(p)^seed, load64(unsafe.Add(p, 8))^mixA)
+		p = unsafe.Add(p, 16)
+		n -= 16
+	}
+	var a, b uint64
+	switch {
+	case n > 8:
+		a, b = load64(p), load64(unsafe.Add(p, n-8))>>(8*(16-n)&63)
+	case n >= 4:
+		a = load32(p) | load32(unsafe.Add(p, n-4))<<(8*(n-4)&63)
+	case n > 0:
+		a = uint64(*(*byte)(p)) | uint64(*(*byte)(unsafe.Add(p, n>>1)))<<(8*(n>>1)&63) |
+			uint64(*(*byte)(unsafe.Add(p, n-1)))<<(8*(n-1)&63)
+	}
+	return fold(fold(a^seed^mixB, b^uint64(len(s))*mixA^seed), h.position[position])
 }

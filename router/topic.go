@@ -11,9 +11,15 @@ type Topic struct {
 }
 
 // Scan splits and hashes a topic name. Levels beyond shapeLevels are hashed together: only the trie looks at them.
-// This is the loop for SIMD: finding the separators of a whole name at once.
 func (t *Topic) Scan(h *Hasher, name string) {
 	t.Name, t.hasher = name, h
+	if !t.scanVectors(h, name) {
+		t.scanBytes(h, name)
+	}
+}
+
+// scanBytes is Scan for names of any length, without vector code.
+func (t *Topic) scanBytes(h *Hasher, name string) {
 	depth, start := 0, 0
 	sum := uint64(0)
 	for i := 0; i <= len(name) && depth < shapeLevels; i++ {
