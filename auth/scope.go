@@ -82,11 +82,13 @@ func (c *Client) anonymous() bool { return !c.HasUserName || c.UserName == "" }
 
 // SameLogin reports whether s is certain to decide a login as old did, so that it need not be asked again.
 func (s *Scope) SameLogin(old *Scope, c *Client) bool {
-	if s.AllowAnonymous != old.AllowAnonymous || !slices.Equal(s.Providers, old.Providers) {
+	switch {
+	case !slices.Equal(s.Providers, old.Providers):
 		return false
+	case c.anonymous():
+		return s.AllowAnonymous == old.AllowAnonymous
+	case s.Passwords == nil || old.Passwords == nil:
+		return s.Passwords == old.Passwords && s.AllowAnonymous == old.AllowAnonymous
 	}
-	if s.Passwords == nil || old.Passwords == nil {
-		return s.Passwords == old.Passwords
-	}
-	return c.anonymous() || s.Passwords.SameEntry(old.Passwords, c.UserName)
+	return s.Passwords.SameEntry(old.Passwords, c.UserName)
 }

@@ -114,11 +114,12 @@ func (g *Group) Stop() {
 	g.wg.Wait()
 }
 
-// shut refuses more mail and closes every connection without a word.
+// shut refuses more mail, handles what was taken, and closes every connection without a word.
 func (l *Loop) shut() {
 	l.inbox.Lock()
 	l.inbox.closed = true
 	l.inbox.Unlock()
+	l.drainAll() // somebody may wait for what was taken
 	for i := range l.made {
 		if c := l.conn(i); c.flags&flagFree == 0 {
 			l.sys.Close(c.fd)

@@ -137,6 +137,13 @@ func (l *Loop) Submit(m Mail) bool {
 	return ok
 }
 
+// Stopped reports whether the loop takes no more mail. Any thread.
+func (l *Loop) Stopped() bool {
+	l.inbox.Lock()
+	defer l.inbox.Unlock()
+	return l.inbox.closed
+}
+
 // wake ends the loop's sleep if it sleeps; any thread.
 func (l *Loop) wake() bool {
 	if !l.sleeping.Load() || !l.sleeping.Swap(false) {

@@ -3,6 +3,7 @@ package shard
 import (
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/noctulemq/noctule/auth"
@@ -39,11 +40,26 @@ type identity struct {
 	auth.Client
 	listener *Listener
 
+	public *identity // without the password, made by the first retained message
+
 	access Access      // what rights was asked of
 	rights auth.Rights // nil: everything
 	// denied is the hash of the topic of the last denial that was logged, in loop minute deniedMinute.
 	denied       uint64
 	deniedMinute uint32
+	deniedLines  int // in that minute
+}
+
+// publisher is the identity as retained messages, which may outlive the connection, point to it: without the password.
+func (who *identity) publisher() *identity {
+	if who == nil || who.Password == nil {
+		return who
+	}
+	if who.public == nil {
+		who.public = &identity{Client: who.Client, listener: who.listener}
+		who.public.Password = nil
+	}
+	return who.public
 }
 
 // login is a CONNECT that waits for a worker's verdict; its packet stays unread meanwhile. One for each connection.
@@ -53,6 +69,8 @@ type login struct {
 	rule    string
 	decided bool
 	ok      bool
+	stale   bool        // Disconnect meant this client while its login was decided: it is asked again
+	gone    atomic.Bool // its connection has ended. Any thread
 }
 
 // identify makes the identity of a CONNECT.
@@ -71,7 +89,7 @@ func (s *Shard) identify(c *client, p *codec.Connect, set *ListenerSettings) *id
 // was accepted; waits tells that the same packet is to be read again; else r refuses it.
 func (s *Shard) authenticate(c *client, p *codec.Connect) (who *identity, r refusal, waits bool) {
 	set := c.listener.Settings()
-	if l := c.login; l != nil && l.decided && l.access == set.Access {
+	if l := c.login; l != nil && l.decided && !l.stale && l.access == set.Access {
 		c.login = nil
 		if !l.ok {
 			return nil, s.refuseLogin(c, l.who, l.rule), false
@@ -99,6 +117,9 @@ func (s *Shard) startLogin(c *client, who *identity, access Access) bool {
 	l := &login{who: who, access: access}
 	key, serial, since := c.key, c.serial, time.Now()
 	ok := s.broker.workers.Submit(func() {
+		if l.gone.Load() {
+			return // nobody waits: the worker's time is for those that do
+		}
 		s.broker.awaitReload(since)
 		l.access = who.listener.Settings().Access // a reload may have replaced it
 		l.ok, l.rule = l.access.Login(&who.Client)
@@ -167,13 +188,20 @@ func (s *Shard) may(who *identity, a auth.Action, topic string) bool {
 	return false
 }
 
+// deniedLinesMax is how many denials of one client are logged in a minute.
+const deniedLinesMax = 20
+
 // logDenied writes a denial, once a minute for the same topic.
 func (s *Shard) logDenied(who *identity, a auth.Action, topic, rule string) {
 	hash, minute := s.hasher.Name(topic), uint32(s.loop.Now()/(60*second))+1
-	if who.denied == hash && who.deniedMinute == minute || !s.log.Enabled(LogNotice) {
+	if who.deniedMinute != minute {
+		who.deniedMinute, who.deniedLines, who.denied = minute, 0, 0
+	}
+	if who.denied == hash || who.deniedLines >= deniedLinesMax || !s.log.Enabled(LogNotice) {
 		return
 	}
-	who.denied, who.deniedMinute = hash, minute
+	who.denied = hash
+	who.deniedLines++
 	s.log.Log(LogNotice, fmt.Sprintf("Denied %s from %s [%s] to '%s'. %s%s.", actionWords[a], who.ID, addressText(who.Address), topic,
 		userWords(&who.Client), rule))
 }

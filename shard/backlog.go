@@ -122,7 +122,7 @@ func (c *client) isHeld() bool {
 
 // readOn reads from a client again, if nothing else holds it.
 func (s *Shard) readOn(c *client) {
-	if c.isHeld() || c.state == closing {
+	if c.isHeld() || c.state == closing || s.stopping {
 		return
 	}
 	c.lastSeen = s.loop.Now()

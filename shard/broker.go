@@ -31,8 +31,10 @@ type Broker struct {
 	messages messagePools
 	parcels  parcels
 
-	// cfg is replaced by a reload; reloading is held by one, and logins that look at files wait for it.
+	// cfg is replaced by a reload. reloads is held by one to its end; reloading until it is in force, and logins that look at
+	// files wait for it.
 	cfg       atomic.Pointer[config.Config]
+	reloads   sync.Mutex
 	reloading sync.RWMutex
 
 	// Any thread, atomic.
@@ -167,13 +169,16 @@ func (b *Broker) call(f func(*Shard)) error {
 	var wg sync.WaitGroup
 	for i := range b.loops {
 		wg.Add(1)
-		ok := b.group.Loop(i).Submit(loop.Mail{Kind: mailCall, Body: func(s *Shard) {
+		m := loop.Mail{Kind: mailCall, Body: func(s *Shard) {
 			defer wg.Done()
 			f(s)
-		}})
-		if !ok {
-			wg.Done()
-			return fmt.Errorf("loop %d: %w", i, ErrStopped)
+		}}
+		for !b.group.Loop(i).Submit(m) {
+			if b.group.Loop(i).Stopped() {
+				wg.Done()
+				return fmt.Errorf("loop %d: %w", i, ErrStopped)
+			}
+			time.Sleep(time.Millisecond) // too much waits
 		}
 	}
 	wg.Wait()

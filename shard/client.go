@@ -157,6 +157,9 @@ func (s *Shard) Closed(conn *loop.Conn, err error) {
 func (s *Shard) freeClient(c *client) {
 	s.loop.Disarm(&c.timer)
 	s.endFlow(c)
+	if c.login != nil {
+		c.login.gone.Store(true)
+	}
 	key := c.key
 	*c = client{}
 	s.clients.put(key)
@@ -196,6 +199,7 @@ func (s *Shard) Data(conn *loop.Conn, b []byte, owned bool) (used, need int) {
 		}
 		if c.state == awaitingConnect {
 			home, away := s.connect(c, h, packet[n:], len(b) > used+total)
+			s.in.connect = codec.Connect{} // it borrows the read buffer
 			if away {
 				s.sendHome(c, home)
 				return used, 0
@@ -397,8 +401,9 @@ const lengthRule = "section 1.5.5"
 
 // cause says why a connection ends: the log's words after the client's name, and the DISCONNECT to send (0: none).
 type cause struct {
-	text string
-	code codec.ReasonCode
+	text   string
+	detail string // behind it in the log, not for the client
+	code   codec.ReasonCode
 }
 
 // close ends a connection from our side: the session is let go, DISCONNECT is sent to a version 5 client if the cause

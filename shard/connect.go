@@ -51,7 +51,7 @@ func (s *Shard) connect(c *client, h codec.Header, body []byte, more bool) (home
 		s.refuseMalformed(c, p, err)
 		return 0, false
 	}
-	c.version, c.bridge = p.Version, p.Bridge
+	c.version, c.bridge, c.maxPacket = p.Version, p.Bridge, p.MaximumPacketSize
 	assigned, l := false, &c.listener.Settings().Config
 	if p.ClientID == "" {
 		if !s.mayAssign(p, l) {
@@ -364,10 +364,9 @@ func (s *Shard) refuseWith(c *client, r refusal) {
 		ack.Code = codec.ReasonCode(r.v3)
 	}
 	if s.debug {
-		s.debugf("Sending CONNACK to %s (0, %d)", s.in.connect.ClientID, ack.Code)
+		s.debugf("Sending CONNACK to %s (0, %d)", s.refusedID(c), ack.Code)
 	}
 	if c.version == codec.V5 {
-		c.maxPacket = s.in.connect.MaximumPacketSize
 		if s.cfg.ReasonStrings {
 			ack.ReasonString = r.text
 		}

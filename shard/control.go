@@ -17,6 +17,9 @@ type Control interface {
 // controlPrefix is what the topics of control messages begin with. No rule but rights says who may publish there.
 const controlPrefix = "$CONTROL/"
 
+// responseSuffix is what stands behind the topic of a control message in that of its response.
+const responseSuffix = "/response"
+
 // controlQueue is how many control messages may wait; the next one is refused with 0x97.
 const controlQueue = 64
 
@@ -70,11 +73,11 @@ func (s *Shard) answered(key, serial uint32, qos uint8, id uint16, topic string,
 		s.acknowledge(c, qos, id, codec.Success)
 		s.readOn(c)
 	}
-	if response == nil {
+	if response == nil || len(topic)+len(responseSuffix) > topicBytesMax {
 		return
 	}
 	p := &s.pub
-	p.name, p.payload = topic+"/response", response
+	p.name, p.payload = topic+responseSuffix, response
 	s.publishRouted(p)
 	p.reset()
 }

@@ -121,10 +121,11 @@ func (s *Shard) admitComing(id string) bool {
 		return true
 	}
 	now := s.loop.Now()
-	g := s.comings[id]
+	key := s.hasher.Name(id)
+	g := s.comings[key]
 	if g == nil {
 		if s.comings == nil {
-			s.comings = make(map[string]*gauge)
+			s.comings = make(map[uint64]*gauge)
 		}
 		if len(s.comings) >= comingsMax {
 			for have, g := range s.comings {
@@ -137,7 +138,7 @@ func (s *Shard) admitComing(id string) bool {
 			return true
 		}
 		g = &gauge{}
-		s.comings[string([]byte(id))] = g
+		s.comings[key] = g
 	}
 	return g.admit(now, rate)
 }

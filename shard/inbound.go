@@ -132,6 +132,11 @@ func (s *Shard) publish(c *client, h codec.Header, packet, body []byte) error {
 	ss := c.session
 	topic := in.Topic
 	if c.mounted {
+		if !mountable(l.MountPoint, in.Topic) {
+			s.count.RefusedTopics++
+			s.acknowledge(c, in.QoS, in.PacketID, codec.TopicNameInvalid)
+			return nil
+		}
 		in.Topic = s.mount(l.MountPoint, in.Topic)
 	}
 	if ss.who != nil && !s.may(ss.who, auth.Publish, in.Topic) {
@@ -165,7 +170,7 @@ func (s *Shard) publish(c *client, h codec.Header, packet, body []byte) error {
 	}
 	p.origin = s.originOf(ss)
 	if in.Retain {
-		p.source = ss.who
+		p.source = ss.who.publisher()
 	}
 	if !c.mounted {
 		s.borrowBody(p, in, packet, h.Overlong, c.version)

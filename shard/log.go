@@ -93,7 +93,7 @@ func (s *Shard) logLeft(c *client, ss *session, why cause) {
 	if !s.cfg.ConnectionMessages || !s.log.Enabled(LogNotice) {
 		return
 	}
-	s.log.Log(LogNotice, fmt.Sprintf("Client %s [%s] %s", ss.id, c.address(), why.text))
+	s.log.Log(LogNotice, fmt.Sprintf("Client %s [%s] %s%s", ss.id, c.address(), why.text, why.detail))
 }
 
 // logRefused says why a connection ended before it was a client.
@@ -101,11 +101,18 @@ func (s *Shard) logRefused(c *client, why cause) {
 	if !s.cfg.ConnectionMessages || !s.log.Enabled(LogNotice) {
 		return
 	}
-	id := s.in.connect.ClientID
-	if id == "" || c.version == 0 {
-		id = "<unknown>"
+	s.log.Log(LogNotice, fmt.Sprintf("Client %s [%s] disconnected: %s.%s", s.refusedID(c), c.address(), why.text, s.detail))
+}
+
+// refusedID is the identifier of a client that is not connected, as its CONNECT in hand or its pending login has it.
+func (s *Shard) refusedID(c *client) string {
+	switch {
+	case c.login != nil:
+		return c.login.who.ID
+	case s.in.connect.ClientID == "" || c.version == 0:
+		return "<unknown>"
 	}
-	s.log.Log(LogNotice, fmt.Sprintf("Client %s [%s] disconnected: %s.%s", id, c.address(), why.text, s.detail))
+	return s.in.connect.ClientID
 }
 
 // causeClosed is why a socket ended by itself.

@@ -14,6 +14,14 @@ func (s *Shard) mount(point, topic string) string {
 	return unsafe.String(unsafe.SliceData(s.mounted), len(s.mounted))
 }
 
+// mountable reports whether a topic still fits into a packet behind a mount point.
+func mountable(point, topic string) bool {
+	return len(point)+len(topic) <= topicBytesMax && !router.TooDeep(point+topic)
+}
+
+// topicBytesMax is the longest string of MQTT.
+const topicBytesMax = 65535
+
 // mountFilter returns a valid filter behind the mount point of the client's listener; in a shared subscription it stands
 // behind the group's name.
 func mountFilter(c *client, filter string) string {

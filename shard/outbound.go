@@ -242,7 +242,7 @@ func (s *Shard) sendDelivery(ss *session, c *client, d *delivery) {
 	}
 	p := &s.queuedPub
 	p.load(d.msg, s.loop.Now())
-	if ss.who != nil && !d.again && !s.may(ss.who, auth.Receive, p.name) {
+	if ss.who != nil && !s.may(ss.who, auth.Receive, p.name) {
 		p.reset()
 		s.finish(o, d)
 		return

@@ -27,35 +27,46 @@ func (b *Broker) awaitReload(since time.Time) {
 // each listener its settings. Clients that may not connect any more are disconnected, the others get their new rights. It
 // must not be called from a loop.
 func (b *Broker) Reload(prepare func() (*config.Config, map[*Listener]*ListenerSettings, error)) error {
+	b.reloads.Lock()
+	defer b.reloads.Unlock()
+	review, err := b.putInForce(prepare)
+	if err != nil {
+		return err
+	}
+	return b.recheck(review) // may take long: meanwhile clients log in by the new rules
+}
+
+// putInForce is what logins wait for.
+func (b *Broker) putInForce(prepare func() (*config.Config, map[*Listener]*ListenerSettings, error)) (review []*sessionReview, err error) {
 	b.reloading.Lock()
 	defer b.reloading.Unlock()
 	cfg, settings, err := prepare()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	b.cfg.Store(cfg)
 	for l, set := range settings {
 		l.settings.Store(set)
 	}
-	var review []*sessionReview
 	gathered := make(chan []*sessionReview, b.loops)
 	if err := b.call(func(s *Shard) {
 		s.cfg = cfg
 		s.crossing.max = cfg.MaxCrossingBytes
 		gathered <- s.review()
 	}); err != nil {
-		return err
+		return nil, err
 	}
 	for range b.loops {
 		review = append(review, <-gathered...)
 	}
-	return b.recheck(review)
+	return review, nil
 }
 
 // sessionReview is a connected client whose login is to be decided again.
 type sessionReview struct {
 	loop     int
 	key, gen uint32
+	serial   uint32 // the connection
 	who      *auth.Client
 	old      Access
 	access   Access
@@ -84,9 +95,15 @@ func (s *Shard) review() (again []*sessionReview) {
 		old := who.access
 		who.access = access
 		s.settleIdentity(ss, who)
+		if ss.will != nil {
+			ss.will.who = ss.who
+		}
 		if c != nil {
-			ss.who = who
-			again = append(again, &sessionReview{loop: int(s.id), key: ss.key, gen: ss.gen, who: &who.Client, old: old, access: access})
+			if c.will != nil {
+				c.will.who = ss.who
+			}
+			again = append(again, &sessionReview{loop: int(s.id), key: ss.key, gen: ss.gen, serial: c.serial, who: &who.Client, old: old,
+				access: access})
 		}
 	})
 	return again
@@ -96,6 +113,9 @@ func (s *Shard) review() (again []*sessionReview) {
 func (b *Broker) recheck(all []*sessionReview) error {
 	refused := make([][]*sessionReview, b.loops)
 	for _, r := range all {
+		if b.stopped.Load() {
+			return ErrStopped
+		}
 		if sameLogin(r) {
 			continue
 		}
@@ -106,9 +126,9 @@ func (b *Broker) recheck(all []*sessionReview) error {
 	}
 	return b.call(func(s *Shard) {
 		for _, r := range refused[s.id] {
-			if ss := s.lookup(r.key, r.gen); ss != nil && ss.client != nil && ss.who != nil && &ss.who.Client == r.who {
+			if ss := s.lookup(r.key, r.gen); ss != nil && ss.client != nil && ss.client.serial == r.serial {
 				s.count.RefusedLogins++
-				s.close(ss.client, cause{text: "disconnected: not authorised. " + userWords(r.who) + r.rule + ".", code: codec.NotAuthorized}, true)
+				s.close(ss.client, cause{text: "disconnected: not authorised.", detail: " " + userWords(r.who) + r.rule + ".", code: codec.NotAuthorized}, true)
 			}
 		}
 	})
@@ -125,6 +145,11 @@ func sameLogin(r *sessionReview) bool {
 // runs on the loops. Disconnect must not be called from a loop.
 func (b *Broker) Disconnect(match func(*auth.Client) bool, code codec.ReasonCode, text string) error {
 	return b.call(func(s *Shard) {
+		for i := range s.clients.made {
+			if c := s.clients.at(i); c.login != nil && match(&c.login.who.Client) {
+				c.login.stale = true
+			}
+		}
 		s.eachSession(func(ss *session) {
 			c := ss.client
 			if c == nil || c.conn == nil {

@@ -38,7 +38,7 @@ type Shard struct {
 
 	retainedTimer loop.Timer
 	sources       map[*identity]sourceRights
-	comings       map[string]*gauge // of client identifiers, under client_connection_rate
+	comings       map[uint64]*gauge // of hashes of client identifiers, under client_connection_rate
 
 	crossing crossings
 	// parcels are those being filled, by loop; parcelsOpen has a bit for each.

@@ -11,6 +11,11 @@ import (
 func (s *Shard) stopAccepting() {
 	s.stopping = true
 	s.loop.StopAccepting()
+	for i := range s.clients.made { // what is acknowledged from now on could reach nobody
+		if c := s.clients.at(i); c.conn != nil {
+			c.conn.Pause()
+		}
+	}
 	s.eachSession(func(ss *session) {
 		if c := ss.client; c != nil && c.will != nil {
 			s.willsDue = append(s.willsDue, c.will)

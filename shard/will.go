@@ -26,13 +26,17 @@ func (s *Shard) newWill(c *client, p *codec.Connect) *will {
 	}
 	ss, topic := c.session, w.Topic
 	if c.mounted {
+		if !mountable(c.listener.Settings().Config.MountPoint, topic) {
+			s.count.RefusedTopics++
+			return nil
+		}
 		topic = s.mount(c.listener.Settings().Config.MountPoint, topic)
 	}
 	s.props = w.ForwardProps(s.props[:0])
 	m := s.broker.messages.make(topic, s.props, w.Payload)
 	m.qos, m.retain, m.origin = w.QoS, w.Retain, s.originOf(ss)
 	if w.Retain {
-		m.source = ss.who
+		m.source = ss.who.publisher()
 	}
 	return &will{message: m, delay: w.DelaySeconds, expiry: w.Expiry, timed: w.HasExpiry && w.Expiry > 0, who: ss.who}
 }

@@ -6,6 +6,8 @@
 package sparkplug
 
 import (
+	"crypto/rand"
+
 	"github.com/noctulemq/noctule/codec"
 	"github.com/noctulemq/noctule/shard"
 )
@@ -35,7 +37,7 @@ type Keeper struct {
 // Start begins to keep certificates. log takes a line and is called on any thread; it must not wait.
 func Start(b Broker, log func(line string)) (*Keeper, error) {
 	k := &Keeper{broker: b, log: log}
-	client, err := b.Attach(shard.AttachOptions{ClientID: origin, CleanStart: true, Receiver: k}, nil)
+	client, err := b.Attach(shard.AttachOptions{ClientID: origin + "-" + rand.Text(), CleanStart: true, Receiver: k}, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -114,7 +114,16 @@ func (s *server) run(waiting *signals) int {
 		case <-waiting.stop:
 			return s.end(waiting.stop)
 		case <-waiting.reload:
-			if !s.reload() {
+			// It may check many passwords again; a stop does not wait for that.
+			done := make(chan bool, 1)
+			go func() { done <- s.reload() }()
+			ok := false
+			select {
+			case ok = <-done:
+			case <-waiting.stop:
+				return s.end(waiting.stop)
+			}
+			if !ok {
 				if status := s.end(waiting.stop); status != exitOK {
 					return status
 				}
