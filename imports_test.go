@@ -34,6 +34,7 @@ var allowed = map[string][]string{
 	"conformance":     {},
 	"conformance/gen": {},
 	"e2e":             {},
+	"parity":          {},
 	"scripts/tune":    {},
 	"sim":             {"codec", "loop", "router", "config", "shard"},
 }

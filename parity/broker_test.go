@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -54,10 +55,28 @@ func needMosquitto(t *testing.T) {
 
 // broker is one running broker.
 type broker struct {
-	addr   func(port int) string // network and address of the configuration's n-th port, from 1
+	dial   func(port int) (net.Conn, error) // of the configuration's n-th port, from 1
 	cmd    *exec.Cmd
-	log    *bytes.Buffer // read only after exited is closed
+	log    *logWatch
 	exited chan struct{}
+}
+
+// logWatch keeps what a broker writes and tells when it says that it runs. Only the goroutine of os/exec writes; the rest
+// is read after the broker has ended.
+type logWatch struct {
+	text bytes.Buffer
+	up   chan struct{}
+	once sync.Once
+}
+
+func (w *logWatch) String() string { return w.text.String() }
+
+func (w *logWatch) Write(p []byte) (int, error) {
+	n, err := w.text.Write(p)
+	if bytes.Contains(w.text.Bytes(), []byte(" running\n")) {
+		w.once.Do(func() { close(w.up) })
+	}
+	return n, err
 }
 
 // place is a directory with a broker's files, and the ports that stand in them.
@@ -100,6 +119,9 @@ func (p *place) fill(text string) string {
 	return text
 }
 
+// addr is the address of the n-th port, from 1.
+func (p *place) addr(n int) string { return fmt.Sprintf("127.0.0.1:%d", p.ports[n-1]) }
+
 // write puts a file into the place.
 func (p *place) write(t *testing.T, name, text string) string {
 	t.Helper()
@@ -112,12 +134,30 @@ func (p *place) write(t *testing.T, name, text string) string {
 	return path
 }
 
-// start runs a broker in a place with its configuration file and waits until the first port answers.
+// start runs a broker in a place with its configuration file and waits until it says that it runs.
 func (p *place) start(program, file string) (*broker, error) {
-	b := &broker{log: new(bytes.Buffer), exited: make(chan struct{})}
-	b.addr = func(n int) string { return fmt.Sprintf("127.0.0.1:%d", p.ports[n-1]) }
+	b, err := p.launch(program, file)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-b.log.up:
+		return b, nil
+	case <-b.exited:
+		return nil, fmt.Errorf("%s ended at start: %v\n%s", program, b.cmd.ProcessState, b.log)
+	case <-time.After(patience):
+		err := b.stop()
+		return nil, fmt.Errorf("%s does not say that it runs; %v\n%s", program, err, b.log)
+	}
+}
+
+// launch runs a broker and does not wait.
+func (p *place) launch(program, file string) (*broker, error) {
+	b := &broker{log: &logWatch{up: make(chan struct{})}, exited: make(chan struct{})}
+	b.dial = func(n int) (net.Conn, error) { return net.Dial("tcp", p.addr(n)) }
 	b.cmd = exec.Command(program, "-c", file)
 	b.cmd.Dir = p.dir
+	b.cmd.Env = append(os.Environ(), "NOCTULE_LOOPS=1") // what comes when would otherwise depend on the loops of the machine
 	b.cmd.Stdout, b.cmd.Stderr = b.log, b.log
 	b.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := b.cmd.Start(); err != nil {
@@ -127,19 +167,7 @@ func (p *place) start(program, file string) (*broker, error) {
 		_ = b.cmd.Wait()
 		close(b.exited)
 	}()
-	for until := time.Now().Add(patience); time.Now().Before(until); {
-		if conn, err := net.DialTimeout("tcp", b.addr(1), patience); err == nil {
-			conn.Close()
-			return b, nil
-		}
-		select {
-		case <-b.exited:
-			return nil, fmt.Errorf("%s ended at start: %v\n%s", program, b.cmd.ProcessState, b.log)
-		case <-time.After(2 * time.Millisecond):
-		}
-	}
-	b.stop()
-	return nil, fmt.Errorf("%s did not listen on %s\n%s", program, b.addr(1), b.log)
+	return b, nil
 }
 
 // stop ends the broker and reports how it went.

@@ -56,7 +56,8 @@ func connects() []conversation {
 		{"empty identifier", nil, func(s *script) { s.join("a", hello{noID: true}) }},
 		{"empty identifier for a stored session", nil, func(s *script) { s.join("a", hello{noID: true, keep: true}) }},
 		{"identifiers of many kinds", nil, func(s *script) {
-			for i, id := range []string{"with blanks in it", "ünïcödé €", "a/b/c", "$SYS", strings.Repeat("x", 24), strings.Repeat("y", 1000)} {
+			for i, id := range []string{"with blanks in it", "ünïcödé €", "a/b/c", "$SYS", strings.Repeat("x", 24),
+				strings.Repeat("y", 1000)} {
 				who := string(rune('a' + i))
 				s.join(who, hello{id: s.tag + id})
 				s.subscribe(who, "x", 0)
@@ -80,7 +81,8 @@ func connects() []conversation {
 			s.hello(s.dial("a"), s.trickle("a", s.fill("a", hello{}).bytes()))
 		}},
 		{"CONNECT with what follows", nil, func(s *script) {
-			s.hello(s.dial("a"), s.fill("a", hello{}).bytes(), subscribe(s.level, 7, s.topic("x"), 1), message{topic: s.topic("x"), qos: 1, id: 9, payload: "early"}.bytes(s.level))
+			s.hello(s.dial("a"), s.fill("a", hello{}).bytes(), subscribe(s.level, 7, s.topic("x"), 1),
+				message{topic: s.topic("x"), qos: 1, id: 9, payload: "early"}.bytes(s.level))
 		}},
 		{"CONNECT and DISCONNECT at once", nil, func(s *script) {
 			s.hello(s.dial("a"), s.fill("a", hello{}).bytes(), pkt(disconnectByte))
@@ -103,7 +105,8 @@ func connects() []conversation {
 		}},
 		{"bridge of 3.1", []int{v31}, func(s *script) { s.join("a", hello{level: 0x83}) }},
 		{"properties of CONNECT", only5, func(s *script) {
-			s.join("a", hello{props: bin(sessionExpiry, u32(10), receiveMaximum, u16(5), maximumPacketSize, u32(1000), topicAliasMaximum, u16(3), responseInfo, 1, problemInfo, 0, userProperty, "k", "v", userProperty, "k", "w")})
+			s.join("a", hello{props: bin(sessionExpiry, u32(10), receiveMaximum, u16(5), maximumPacketSize, u32(1000),
+				topicAliasMaximum, u16(3), responseInfo, 1, problemInfo, 0, userProperty, "k", "v", userProperty, "k", "w")})
 		}},
 		{"request problem information 0", only5, func(s *script) {
 			s.join("a", hello{props: bin(problemInfo, 0)})
@@ -111,8 +114,14 @@ func connects() []conversation {
 			s.send("a", hx("32 06 00 01 61 00 00 00"))
 		}},
 		{"authentication method", only5, func(s *script) { s.join("a", hello{props: bin(authMethod, "SCRAM")}) }},
-		{"authentication method and data", only5, func(s *script) { s.join("a", hello{props: bin(authMethod, "SCRAM", authData, "x")}) }},
-		{"CONNACK larger than the client takes", only5, func(s *script) { s.join("a", hello{props: bin(maximumPacketSize, u32(10))}) }},
+		{"authentication method and data", only5, func(s *script) {
+			s.join("a", hello{props: bin(authMethod, "SCRAM",
+				authData, "x")})
+		}},
+		{"CONNACK larger than the client takes", only5, func(s *script) {
+			s.join("a", hello{props: bin(maximumPacketSize,
+				u32(10))})
+		}},
 		{"DISCONNECT with reasons", only5, func(s *script) {
 			for _, reason := range []int{0x00, 0x04, 0x80, 0x81, 0x82, 0x83, 0x90, 0x93, 0x94, 0x95, 0x96, 0x97, 0x98, 0x99} {
 				s.join("a", hello{})
@@ -132,9 +141,12 @@ func badConnects() (all []conversation) {
 		all = append(all, conversation{name, levels, func(s *script) { s.hello(s.dial("a"), packet(s)) }})
 	}
 	for _, p := range []struct{ name, head string }{
-		{"level 2", "00 04 'MQTT' 02"}, {"level 6", "00 04 'MQTT' 06"}, {"MQTT with level 3", "00 04 'MQTT' 03"}, {"MQIsdp with level 2", "00 06 'MQIsdp' 02"},
-		{"MQIsdp with level 4", "00 06 'MQIsdp' 04"}, {"MQIsdp with level 5", "00 06 'MQIsdp' 05"}, {"level 0", "00 04 'MQTT' 00"}, {"level 255", "00 04 'MQTT' FF"},
-		{"protocol name in small letters", "00 04 'mqtt' 04"}, {"protocol name empty", "00 00 04"}, {"protocol name MQTTT", "00 05 'MQTTT' 04"}, {"protocol name HTTP", "00 04 'HTTP' 04"},
+		{"level 2", "00 04 'MQTT' 02"}, {"level 6", "00 04 'MQTT' 06"}, {"MQTT with level 3", "00 04 'MQTT' 03"},
+		{"MQIsdp with level 2", "00 06 'MQIsdp' 02"},
+		{"MQIsdp with level 4", "00 06 'MQIsdp' 04"}, {"MQIsdp with level 5", "00 06 'MQIsdp' 05"}, {"level 0",
+			"00 04 'MQTT' 00"}, {"level 255", "00 04 'MQTT' FF"},
+		{"protocol name in small letters", "00 04 'mqtt' 04"}, {"protocol name empty", "00 00 04"}, {"protocol name MQTTT",
+			"00 05 'MQTTT' 04"}, {"protocol name HTTP", "00 04 'HTTP' 04"},
 	} {
 		one("CONNECT: "+p.name, only4, func(s *script) []byte {
 			return pkt(0x10, mixed(p.head), 2, u16(60), s.topic("a"))
@@ -143,7 +155,8 @@ func badConnects() (all []conversation) {
 	for _, f := range []struct {
 		name  string
 		flags int
-	}{{"reserved flag", 0x03}, {"will QoS 3", 0x1E}, {"will QoS without a will", 0x0A}, {"will retain without a will", 0x22}, {"will flag without a will", 0x06},
+	}{{"reserved flag", 0x03}, {"will QoS 3", 0x1E}, {"will QoS without a will", 0x0A}, {"will retain without a will",
+		0x22}, {"will flag without a will", 0x06},
 		{"user name flag without a user name", 0x82}, {"password flag without a password", 0xC2}} {
 		one("CONNECT: "+f.name, nil, func(s *script) []byte {
 			rest := bin(s.topic("a"))
@@ -156,13 +169,20 @@ func badConnects() (all []conversation) {
 			return pkt(0x10, s.head(), f.flags, u16(60), s.noProps(), rest)
 		})
 	}
-	for _, p := range []struct{ name, id string }{{"not UTF-8", "\xC3\x28"}, {"NUL", "\x00"}, {"surrogate", "\xED\xA0\x80"}, {"overlong", "\xC0\x80"}, {"noncharacter", "\xEF\xBF\xBF"}} {
+	for _, p := range []struct{ name, id string }{{"not UTF-8", "\xC3\x28"}, {"NUL", "\x00"}, {"surrogate",
+		"\xED\xA0\x80"}, {"overlong", "\xC0\x80"}, {"noncharacter", "\xEF\xBF\xBF"}} {
 		one("CONNECT: identifier with "+p.name, nil, func(s *script) []byte { return s.fill("a", hello{id: s.tag + p.id}).bytes() })
 		one("CONNECT: user name with "+p.name, nil, func(s *script) []byte { return s.fill("a", hello{user: p.id}).bytes() })
-		one("CONNECT: will topic with "+p.name, nil, func(s *script) []byte { return s.fill("a", hello{will: &will{topic: s.tag + p.id}}).bytes() })
+		one("CONNECT: will topic with "+p.name, nil, func(s *script) []byte {
+			return s.fill("a",
+				hello{will: &will{topic: s.tag + p.id}}).bytes()
+		})
 	}
 	for _, topic := range []string{"", "a/#", "+/a", "$SYS/x", "$share/g/x"} {
-		one("CONNECT: will for '"+topic+"'", nil, func(s *script) []byte { return s.fill("a", hello{will: &will{topic: topic, payload: "x"}}).bytes() })
+		one("CONNECT: will for '"+topic+"'", nil, func(s *script) []byte {
+			return s.fill("a", hello{will: &will{topic: topic,
+				payload: "x"}}).bytes()
+		})
 	}
 	one("CONNECT: flags of the header", nil, func(s *script) []byte {
 		p := s.fill("a", hello{}).bytes()
@@ -185,10 +205,14 @@ func badConnects() (all []conversation) {
 		name  string
 		props []byte
 	}{
-		{"receive maximum 0", bin(receiveMaximum, u16(0))}, {"maximum packet size 0", bin(maximumPacketSize, u32(0))}, {"request problem information 2", bin(problemInfo, 2)},
-		{"request response information 2", bin(responseInfo, 2)}, {"session expiry twice", bin(sessionExpiry, u32(1), sessionExpiry, u32(1))},
-		{"receive maximum twice", bin(receiveMaximum, u16(1), receiveMaximum, u16(1))}, {"unknown property", bin(0x7F, 0)}, {"property 0", bin(0x00, 0)}, {"property of PUBLISH", bin(topicAlias, u16(1))},
-		{"property cut off", bin(sessionExpiry, u16(1))}, {"authentication data alone", bin(authData, "x")}, {"user property not UTF-8", bin(userProperty, "\xC3\x28", "x")},
+		{"receive maximum 0", bin(receiveMaximum, u16(0))}, {"maximum packet size 0", bin(maximumPacketSize, u32(0))},
+		{"request problem information 2", bin(problemInfo, 2)},
+		{"request response information 2", bin(responseInfo, 2)}, {"session expiry twice", bin(sessionExpiry, u32(1),
+			sessionExpiry, u32(1))},
+		{"receive maximum twice", bin(receiveMaximum, u16(1), receiveMaximum, u16(1))}, {"unknown property", bin(0x7F, 0)},
+		{"property 0", bin(0x00, 0)}, {"property of PUBLISH", bin(topicAlias, u16(1))},
+		{"property cut off", bin(sessionExpiry, u16(1))}, {"authentication data alone", bin(authData, "x")},
+		{"user property not UTF-8", bin(userProperty, "\xC3\x28", "x")},
 		{"authentication method twice", bin(authMethod, "a", authMethod, "a")},
 	} {
 		one("CONNECT: "+p.name, only5, func(s *script) []byte { return s.fill("a", hello{props: p.props}).bytes() })
@@ -197,17 +221,24 @@ func badConnects() (all []conversation) {
 		name  string
 		props []byte
 	}{
-		{"will delay twice", bin(willDelay, u32(1), willDelay, u32(1))}, {"unknown property", bin(0x7F, 0)}, {"topic alias", bin(topicAlias, u16(1))}, {"payload format 2", bin(payloadFormat, 2)},
-		{"response topic with a wildcard", bin(responseTopic, "a/#")}, {"content type not UTF-8", bin(contentType, "\xC3\x28")}, {"property of CONNECT", bin(receiveMaximum, u16(1))},
+		{"will delay twice", bin(willDelay, u32(1), willDelay, u32(1))}, {"unknown property", bin(0x7F, 0)}, {"topic alias",
+			bin(topicAlias, u16(1))}, {"payload format 2", bin(payloadFormat, 2)},
+		{"response topic with a wildcard", bin(responseTopic, "a/#")}, {"content type not UTF-8", bin(contentType,
+			"\xC3\x28")}, {"property of CONNECT", bin(receiveMaximum, u16(1))},
 	} {
 		one("CONNECT: will with "+p.name, only5, func(s *script) []byte {
 			return s.fill("a", hello{will: &will{topic: s.topic("w"), payload: "x", props: p.props}}).bytes()
 		})
 	}
-	one("CONNECT: properties longer than the packet", only5, func(s *script) []byte { return pkt(0x10, s.head(), 2, u16(60), 0x7F, "a") })
+	one("CONNECT: properties longer than the packet", only5, func(s *script) []byte {
+		return pkt(0x10, s.head(), 2,
+			u16(60), 0x7F, "a")
+	})
 	for _, p := range []struct{ name, bytes string }{
-		{"PUBLISH", "30 03 00 01 61"}, {"PUBLISH QoS 1", "32 05 00 01 61 00 01"}, {"SUBSCRIBE", "82 06 00 01 00 01 61 00"}, {"PINGREQ", "C0 00"}, {"DISCONNECT", "E0 00"}, {"AUTH", "F0 00"},
-		{"PUBACK", "40 02 00 01"}, {"CONNACK", "20 02 00 00"}, {"type 0", "00 00"}, {"an HTTP request", "47 45 54 20 2F 20 48 54 54 50 2F 31 2E 31 0D 0A 0D 0A"}, {"a TLS hello", "16 03 01 00 05 01 00 00 01 00"},
+		{"PUBLISH", "30 03 00 01 61"}, {"PUBLISH QoS 1", "32 05 00 01 61 00 01"}, {"SUBSCRIBE", "82 06 00 01 00 01 61 00"},
+		{"PINGREQ", "C0 00"}, {"DISCONNECT", "E0 00"}, {"AUTH", "F0 00"},
+		{"PUBACK", "40 02 00 01"}, {"CONNACK", "20 02 00 00"}, {"type 0", "00 00"}, {"an HTTP request",
+			"47 45 54 20 2F 20 48 54 54 50 2F 31 2E 31 0D 0A 0D 0A"}, {"a TLS hello", "16 03 01 00 05 01 00 00 01 00"},
 	} {
 		one("first packet: "+p.name, only4, func(*script) []byte { return hx(p.bytes) })
 	}

@@ -22,9 +22,7 @@ type group struct {
 	config string            // after the common lines
 	files  map[string]string // beside the configuration, by name
 	setUp  func(t *testing.T, p *place)
-	anchor hello // what anchors connect with; its identifier is a prefix
-	alone  bool  // without anchors, because the configuration counts clients
-	atOnce bool  // the conversations wait for time to pass: run them at the same time
+	atOnce bool // the conversations wait for time to pass: run them at the same time
 	talks  []conversation
 }
 
@@ -149,21 +147,13 @@ func (g *group) test(t *testing.T, known *differences) {
 	}
 }
 
-// anchorCount makes it all but certain that anchors stand on every loop of a broker on a small machine; a run that is
-// unlucky may show a difference that the next one does not have.
-const anchorCount = 12
-
 // play runs a group's conversations against one broker and collects their notes.
 func (g *group) play(b *broker, notes map[string][]string) {
-	anchors := g.anchors(b, "")
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	for _, c := range g.casts() {
-		s := &script{level: c.level, tag: c.tag(), broker: b, anchors: anchors}
+		s := &script{level: c.level, tag: c.tag(), broker: b}
 		one := func() {
-			if g.atOnce {
-				s.anchors = g.anchors(b, s.tag)
-			}
 			c.run(s)
 			s.finish()
 			mu.Lock()
@@ -177,15 +167,4 @@ func (g *group) play(b *broker, notes map[string][]string) {
 		}
 	}
 	wg.Wait()
-}
-
-// anchors connects clients that do nothing.
-func (g *group) anchors(b *broker, suffix string) []*link {
-	s := &script{level: v4, broker: b}
-	for i := 0; i < anchorCount && !g.alone; i++ {
-		h := g.anchor
-		h.id = fmt.Sprintf("%sanchor%d%s", h.id, i, suffix)
-		s.join(h.id, h)
-	}
-	return s.links
 }

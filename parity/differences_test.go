@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write testdata/differences.txt and docs/parity-conversations.md from what the brokers say now")
+var update = flag.Bool("update", false,
+	"write differences.txt and docs/parity-conversations.md from what the brokers say")
 
 const (
 	differencesFile = "testdata/differences.txt"
@@ -22,6 +23,7 @@ var kinds = []struct{ kind, heading string }{
 	{"2.1", "Changes of Mosquitto 2.1"},
 	{"fix", "The specification"},
 	{"decision", "Decisions"},
+	{"open", "Not settled"},
 }
 
 // difference is one conversation in which the brokers differ on purpose.
@@ -51,7 +53,8 @@ func readDifferences(t *testing.T) *differences {
 			continue
 		}
 		kind, reason, _ := strings.Cut(lines[1], ": ")
-		d.list = append(d.list, &difference{title: strings.TrimPrefix(lines[0], "# "), kind: kind, reason: reason, notes: lines[2:]})
+		d.list = append(d.list, &difference{title: strings.TrimPrefix(lines[0], "# "), kind: kind, reason: reason,
+			notes: lines[2:]})
 	}
 	return d
 }
@@ -97,6 +100,8 @@ func (d *differences) finish(t *testing.T) {
 	if !*update {
 		return
 	}
+	titles := allTitles()
+	d.list = slices.DeleteFunc(d.list, func(e *difference) bool { return !titles[e.title] })
 	slices.SortFunc(d.list, func(a, b *difference) int { return strings.Compare(a.title, b.title) })
 	var out bytes.Buffer
 	for _, e := range d.list {
@@ -114,12 +119,7 @@ func (d *differences) finish(t *testing.T) {
 // and that the document says the same.
 func TestDifferencesAreExplained(t *testing.T) {
 	d := readDifferences(t)
-	titles := map[string]bool{}
-	for _, g := range groups() {
-		for _, c := range g.casts() {
-			titles[c.title] = true
-		}
-	}
+	titles := allTitles()
 	for _, e := range d.list {
 		known := slices.ContainsFunc(kinds, func(k struct{ kind, heading string }) bool { return k.kind == e.kind })
 		if !titles[e.title] || !known || len(e.reason) < 10 {
@@ -135,19 +135,26 @@ func TestDifferencesAreExplained(t *testing.T) {
 	}
 }
 
+func allTitles() map[string]bool {
+	titles := map[string]bool{}
+	for _, g := range groups() {
+		for _, c := range g.casts() {
+			titles[c.title] = true
+		}
+	}
+	return titles
+}
+
 // document is docs/parity-conversations.md.
 func document(d *differences) string {
 	var out strings.Builder
-	count := 0
-	for _, g := range groups() {
-		count += len(g.casts())
-	}
+	count := len(allTitles())
 	fmt.Fprintf(&out, `# Conversations with both brokers
 
 <!-- Written by: go test ./parity -update. Edit parity/testdata/differences.txt instead. -->
 
 %d conversations were sent to Debian's Mosquitto 2.0.11 and to Noctule with the same configuration. In %d both answered the
-same bytes. In the other %d they differ for these reasons; the bytes are in parity/testdata/differences.txt.
+same bytes. In the other %d they differ for these reasons; the bytes are in parity/testdata/differences.txt. Numbers in parentheses are versions of MQTT.
 `, count, count-len(d.list), len(d.list))
 	for _, k := range kinds {
 		byReason := map[string][]string{}
@@ -167,12 +174,31 @@ same bytes. In the other %d they differ for these reasons; the bytes are in pari
 		slices.Sort(reasons)
 		for _, reason := range reasons {
 			fmt.Fprintf(&out, "\n%s\n\n", reason)
-			for _, title := range byReason[reason] {
-				fmt.Fprintf(&out, "* %s\n", title)
+			for _, line := range byVersion(byReason[reason]) {
+				fmt.Fprintf(&out, "* %s\n", line)
 			}
 		}
 	}
 	return out.String()
+}
+
+// byVersion puts the titles of one conversation under several versions into one line.
+func byVersion(titles []string) (lines []string) {
+	versions := map[string]string{}
+	for _, title := range titles {
+		group, rest, _ := strings.Cut(title, ", ")
+		version, name, _ := strings.Cut(rest, ": ")
+		line := group + ": " + name
+		if versions[line] != "" {
+			versions[line] += ", "
+		}
+		versions[line] += version
+	}
+	for line, list := range versions {
+		lines = append(lines, line+" ("+list+")")
+	}
+	slices.Sort(lines)
+	return lines
 }
 
 // diff is the shortest way from one note to the other, line by line.

@@ -8,7 +8,8 @@ import (
 
 func messageGroups() []group {
 	return []group{
-		{name: "messages", config: sized + "allow_duplicate_messages true\n", talks: slices.Concat(publishing(), subscribing(), retained(), shared(), wills())},
+		{name: "messages", config: sized + "allow_duplicate_messages true\n", talks: slices.Concat(publishing(),
+			subscribing(), retained(), shared(), wills())},
 		{name: "one copy", config: sized + "allow_duplicate_messages false\n", talks: overlaps()},
 		{name: "a copy each", config: sized + "allow_duplicate_messages true\n", talks: overlaps()},
 		{name: "aliases", config: sized + "max_topic_alias 3\n", talks: aliases()},
@@ -142,9 +143,11 @@ func publishing() (all []conversation) {
 			s.join("a", hello{})
 			s.subscribe("a", "x", 1)
 			for _, p := range [][]byte{
-				bin(payloadFormat, 0), bin(payloadFormat, 1), bin(contentType, "text/plain"), bin(responseTopic, "answers/here"), bin(correlationData, "\x00\x01"),
+				bin(payloadFormat, 0), bin(payloadFormat, 1), bin(contentType, "text/plain"), bin(responseTopic, "answers/here"),
+				bin(correlationData, "\x00\x01"),
 				bin(userProperty, "a", "1", userProperty, "a", "2", userProperty, "", ""), bin(messageExpiry, u32(200)),
-				bin(userProperty, "a", "1", contentType, "text", userProperty, "b", "2", responseTopic, "r", payloadFormat, 1, correlationData, "c"),
+				bin(userProperty, "a", "1", contentType, "text", userProperty, "b", "2", responseTopic, "r", payloadFormat, 1,
+					correlationData, "c"),
 				bin(userProperty, "a", "1", messageExpiry, u32(100), contentType, "text"),
 			} {
 				s.publish("a", message{topic: "x", payload: "text", props: p})
@@ -152,7 +155,8 @@ func publishing() (all []conversation) {
 		}},
 		conversation{"expiry of a retained message", only5, func(s *script) {
 			s.join("a", hello{})
-			s.publish("a", message{topic: "x", payload: "text", retain: true, props: bin(messageExpiry, u32(100), userProperty, "a", "b")})
+			s.publish("a", message{topic: "x", payload: "text", retain: true, props: bin(messageExpiry, u32(100), userProperty,
+				"a", "b")})
 			s.subscribe("a", "x", 1)
 			s.publish("a", message{topic: "x", retain: true})
 		}},
@@ -366,7 +370,8 @@ func retained() []conversation {
 		}},
 		{"retained properties", only5, func(s *script) {
 			s.join("a", hello{})
-			s.publish("a", message{topic: "x", retain: true, payload: "kept", props: bin(contentType, "t", userProperty, "a", "b", responseTopic, "r", correlationData, "c", payloadFormat, 1)})
+			s.publish("a", message{topic: "x", retain: true, payload: "kept", props: bin(contentType, "t", userProperty, "a",
+				"b", responseTopic, "r", correlationData, "c", payloadFormat, 1)})
 			s.join("b", hello{level: v4})
 			s.send("b", subscribe(v4, 1, s.topic("x"), 0))
 			s.subscribe("a", "x", 0)
@@ -496,13 +501,15 @@ func wills() (all []conversation) {
 		conversation{"will properties", only5, func(s *script) {
 			s.join("s", hello{})
 			s.subscribe("s", "w", 2)
-			s.join("a", hello{will: &will{topic: s.topic("w"), payload: "gone", props: bin(willDelay, u32(0), payloadFormat, 1, messageExpiry, u32(100), contentType, "t", responseTopic, "r", correlationData, "c", userProperty, "a", "b")}})
+			s.join("a", hello{will: &will{topic: s.topic("w"), payload: "gone", props: bin(willDelay, u32(0), payloadFormat, 1,
+				messageExpiry, u32(100), contentType, "t", responseTopic, "r", correlationData, "c", userProperty, "a", "b")}})
 			s.drop("a")
 		}},
 		conversation{"delayed will is not sent when the client is back", only5, func(s *script) {
 			s.join("s", hello{})
 			s.subscribe("s", "w", 2)
-			h := hello{keep: true, props: bin(sessionExpiry, u32(100)), will: &will{topic: s.topic("w"), payload: "gone", props: bin(willDelay, u32(100))}}
+			h := hello{keep: true, props: bin(sessionExpiry, u32(100)), will: &will{topic: s.topic("w"), payload: "gone",
+				props: bin(willDelay, u32(100))}}
 			s.join("a", h)
 			s.drop("a")
 			s.join("a", h)
@@ -511,7 +518,8 @@ func wills() (all []conversation) {
 		conversation{"delayed will is sent when the session is wiped", only5, func(s *script) {
 			s.join("s", hello{})
 			s.subscribe("s", "w", 2)
-			s.join("a", hello{keep: true, props: bin(sessionExpiry, u32(100)), will: &will{topic: s.topic("w"), payload: "gone", props: bin(willDelay, u32(100))}})
+			s.join("a", hello{keep: true, props: bin(sessionExpiry, u32(100)), will: &will{topic: s.topic("w"), payload: "gone",
+				props: bin(willDelay, u32(100))}})
 			s.drop("a")
 			s.join("a", hello{})
 		}},

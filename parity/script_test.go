@@ -21,13 +21,12 @@ const patience = 10 * time.Second
 // script is one run of one conversation against one broker: its connections by name, and the notes of what was sent and
 // what came. It never fails a test; what goes wrong is a line of the notes, and the notes are compared.
 type script struct {
-	level   int    // of connections that say nothing else
-	tag     string // begins every client identifier and topic
-	broker  *broker
-	anchors []*link
-	links   []*link // in the order they were opened
-	notes   []string
-	step    int // where in the notes the answers to the last step begin
+	level  int    // of connections that say nothing else
+	tag    string // begins every client identifier and topic
+	broker *broker
+	links  []*link // in the order they were opened
+	notes  []string
+	step   int // where in the notes the answers to the last step begin
 }
 
 // link is one connection.
@@ -76,7 +75,7 @@ func (s *script) dialTo(who string, port int) *link {
 	s.links = slices.DeleteFunc(s.links, func(l *link) bool { return l.name == who && l.state == ended })
 	l := &link{name: who, state: ended}
 	s.links = append(s.links, l)
-	conn, err := net.DialTimeout("tcp", s.broker.addr(port), patience)
+	conn, err := s.broker.dial(port)
 	if err != nil {
 		s.notef("%s cannot connect", who)
 		return l
@@ -205,6 +204,7 @@ func (s *script) finish() {
 		if l.state == open {
 			_, _ = l.conn.Write(pkt(disconnectByte))
 			s.drain(l)
+			s.settle()
 		}
 		if l.state != ended {
 			l.conn.Close()
@@ -214,33 +214,28 @@ func (s *script) finish() {
 }
 
 // settle returns when the broker has nothing more to say: every accepted connection is asked again and again for a
-// PINGRESP, until two rounds brought nothing else. The anchors stand on every loop of the broker, so that what
-// travels between loops is through as well.
+// PINGRESP, until two rounds brought nothing else.
 func (s *script) settle() {
 	for quiet, rounds := 0, 0; quiet < 2 && rounds < 100; rounds++ {
-		came := false
-		all := append(slices.Clone(s.links), s.anchors...)
-		for _, l := range all {
+		quiet++
+		for _, l := range s.links {
 			if l.state == open {
 				_, _ = l.conn.Write(pkt(pingreqByte))
 			}
 		}
-		for _, l := range all {
+		for _, l := range s.links {
 			for l.state == open {
 				p, err := l.read(patience)
 				if err == nil && p[0] == 0xD0 {
 					break
 				}
-				came = true
+				quiet = 0
 				if err != nil {
 					s.end(l, err)
 				} else {
 					s.got(l, p)
 				}
 			}
-		}
-		if quiet++; came || rounds == 0 {
-			quiet = 0
 		}
 	}
 	slices.SortStableFunc(s.notes[s.step:], func(a, b string) int { return s.rank(a) - s.rank(b) })

@@ -296,7 +296,8 @@ func timed() []conversation {
 	wait := func(s *script, seconds int) {
 		s.join("clock", hello{level: v5, keep: true, props: bin(sessionExpiry, u32(100))})
 		s.send("clock", subscribe(v5, 1, s.topic("clock"), 0))
-		s.join("bell", hello{level: v5, keep: true, props: bin(sessionExpiry, u32(100)), will: &will{topic: s.topic("clock"), payload: "ring", props: bin(willDelay, u32(seconds))}})
+		s.join("bell", hello{level: v5, keep: true, props: bin(sessionExpiry, u32(100)), will: &will{topic: s.topic("clock"),
+			payload: "ring", props: bin(willDelay, u32(seconds))}})
 		s.drop("bell")
 		s.await("clock")
 		s.leave("clock")

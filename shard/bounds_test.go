@@ -60,7 +60,7 @@ func TestQueueFull(t *testing.T) {
 			if n := w.count().DroppedQueued; n != 2 {
 				t.Errorf("policy %v: %d dropped, want 2: one in flight, three queued", c.policy, n)
 			}
-			if w.logs("Outgoing messages are being dropped for client "+sub.id+":") != 1 {
+			if w.logs("Outgoing messages are being dropped for client "+sub.id+".") != 1 {
 				t.Errorf("policy %v: log %q", c.policy, w.log.lines)
 			}
 			if acks := pub.take(); len(acks) != 6 || acks[5].Type != codec.TypePuback || acks[5].Code != codec.Success {

@@ -91,6 +91,7 @@ func (s *Shard) Opened(conn *loop.Conn) {
 	l, _ := conn.Listener().Tag.(*Listener)
 	if !s.broker.admitConnection(l) {
 		s.count.RefusedConnections++
+		s.logf(LogNotice, "Client connection from %s denied: max_connections exceeded.", addressColon(conn))
 		conn.Abort()
 		conn.Tag = noClient
 		return
@@ -146,8 +147,11 @@ func (s *Shard) Closed(conn *loop.Conn, err error) {
 		return
 	}
 	c := s.clients.at(conn.Tag)
-	if c.state == connected {
-		s.leave(c, causeClosed(c, conn, err), true)
+	switch c.state {
+	case connected:
+		s.leave(c, causeClosed(err), true)
+	case awaitingConnect:
+		s.logRefused(c, causeClosed(err))
 	}
 	s.broker.releaseConnection(c.listener)
 	s.freeClient(c)

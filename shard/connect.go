@@ -70,7 +70,7 @@ func (s *Shard) connect(c *client, h codec.Header, body []byte, more bool) (home
 			s.refuseWith(c, refusedAuth)
 			return 0, false
 		}
-		p.ClientID, assigned = p.UserName, false
+		p.ClientID = p.UserName // and assigned, when the client sent none [MQTT-3.2.2-16]
 	}
 	if home := s.broker.home(p.ClientID); home != int(s.id) {
 		return home, true
@@ -240,7 +240,7 @@ func (s *Shard) accept(c *client, p *codec.Connect, who *identity, assigned bool
 	}
 	s.answer(c, ack.Append(s.scratch[:0], p.Version))
 	s.logConnected(c, p)
-	if s.debug {
+	if s.debug && s.cfg.ConnectionMessages {
 		s.debugWill(p)
 		s.debugf("Sending CONNACK to %s (%d, 0)", ss.id, flag(present))
 	}
@@ -364,7 +364,11 @@ func (s *Shard) refuseWith(c *client, r refusal) {
 		ack.Code = codec.ReasonCode(r.v3)
 	}
 	if s.debug {
-		s.debugf("Sending CONNACK to %s (0, %d)", s.refusedID(c), ack.Code)
+		name := s.refusedID(c)
+		if name == "<unknown>" {
+			name = c.conn.Remote().Addr().Unmap().String()
+		}
+		s.debugf("Sending CONNACK to %s (0, %d)", name, ack.Code)
 	}
 	if c.version == codec.V5 {
 		if s.cfg.ReasonStrings {

@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/netip"
 	"strconv"
+	"strings"
+	"syscall"
 
 	"github.com/noctulemq/noctule/codec"
 	"github.com/noctulemq/noctule/loop"
@@ -101,7 +103,11 @@ func (s *Shard) logRefused(c *client, why cause) {
 	if !s.cfg.ConnectionMessages || !s.log.Enabled(LogNotice) {
 		return
 	}
-	s.log.Log(LogNotice, fmt.Sprintf("Client %s [%s] disconnected: %s.%s", s.refusedID(c), c.address(), why.text, s.detail))
+	text := why.text
+	if !strings.HasSuffix(text, ".") {
+		text = "disconnected: " + text + "."
+	}
+	s.log.Log(LogNotice, fmt.Sprintf("Client %s [%s] %s%s", s.refusedID(c), c.address(), text, s.detail))
 }
 
 // refusedID is the identifier of a client that is not connected, as its CONNECT in hand or its pending login has it.
@@ -116,8 +122,8 @@ func (s *Shard) refusedID(c *client) string {
 }
 
 // causeClosed is why a socket ended by itself.
-func causeClosed(c *client, conn *loop.Conn, err error) cause {
-	if err == nil || errors.Is(err, io.EOF) {
+func causeClosed(err error) cause {
+	if err == nil || errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
 		return cause{text: "closed its connection."}
 	}
 	return cause{text: "disconnected: " + err.Error() + "."}

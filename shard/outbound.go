@@ -302,7 +302,7 @@ func (s *Shard) enqueue(ss *session, p *publication, g *outgoing, share *router.
 		size += 4 * int64(len(*g.ids))
 	}
 	direct := c != nil && o.next == o.n && o.inflight < s.window(c) &&
-		(s.cfg.MaxInflightBytes == 0 || o.inflight == 0 || o.inflightBytes+size <= s.cfg.MaxInflightBytes) &&
+		(s.cfg.MaxInflightBytes == 0 || o.inflight == 0 || o.inflightBytes < s.cfg.MaxInflightBytes) &&
 		(c.conn == nil || c.conn.Unsent() < s.cfg.MaxOutputBytes)
 	if !direct && !s.admit(ss, p, size) {
 		return

@@ -44,7 +44,7 @@ func (s *Shard) admit(ss *session, p *publication, size int64) bool {
 			return true
 		}
 	}
-	s.dropQueued(ss, c, "its queue is full")
+	s.dropQueued(ss, c, queueFull)
 	return false
 }
 
@@ -61,7 +61,7 @@ func (s *Shard) dropOldest(ss *session, size int64) bool {
 		o.queuedBytes -= d.size()
 		s.finish(o, d)
 		o.holes++
-		s.dropQueued(ss, ss.client, "its queue is full")
+		s.dropQueued(ss, ss.client, queueFull)
 		made = s.cfg.MaxQueuedBytes == 0 || o.queuedBytes+size <= s.cfg.MaxQueuedBytes
 	}
 	for o.next < o.n && o.at(o.next).state == done {
@@ -73,7 +73,7 @@ func (s *Shard) dropOldest(ss *session, size int64) bool {
 	}
 	o.trim()
 	if !made {
-		s.dropQueued(ss, ss.client, "its queue is full")
+		s.dropQueued(ss, ss.client, queueFull)
 	}
 	return made
 }
@@ -87,6 +87,9 @@ func (s *Shard) dropQueued(ss *session, c *client, why string) {
 	s.logDrop(ss, "messages", why)
 }
 
+// queueFull is the one reason that Mosquitto has as well.
+const queueFull = "its queue is full"
+
 // dropOutput counts a QoS 0 message beyond the output bound of a connection.
 func (s *Shard) dropOutput(ss *session) {
 	s.count.DroppedOutput++
@@ -99,6 +102,10 @@ func (s *Shard) logDrop(ss *session, what, why string) {
 		return
 	}
 	ss.dropLogged = minute
+	if why == queueFull {
+		s.logf(LogNotice, "Outgoing messages are being dropped for client %s.", ss.id) // Mosquitto's line
+		return
+	}
 	s.logf(LogNotice, "Outgoing %s are being dropped for client %s: %s.", what, ss.id, why)
 }
 

@@ -25,7 +25,7 @@ func TestFilesOfUsersAndRights(t *testing.T) {
 		"plugin /x/mosquitto_dynamic_security.so":                     {exitPlugin, "'plugin_opt_config_file FILE'"},
 		dynsecConf(bad):                                               {exitPlugin, "not valid JSON"},
 		dynsecConf(bad) + "acl_file " + missing:                       {exitPlugin, "Unable to open acl_file"},
-		"plugin /x/go-auth.so":                                        {exitConfig, "mosquitto_dynamic_security.so"},
+		"plugin /x/go-auth.so":                                        {exitPlugin, "mosquitto_dynamic_security.so"},
 		"certfile " + bad + "\nkeyfile " + bad:                        {exitConfig, "certfile"},
 		"password_file " + bad + "\nacl_file " + bad:                  {exitConfig, "nonsense"},
 		"psk_file " + missing + "\npsk_hint h":                        {exitConfig, "psk"},

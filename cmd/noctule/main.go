@@ -54,13 +54,21 @@ func run(args []string) int {
 		return exitConfig
 	}
 	if f.testConfig {
-		for _, n := range cfg.Unsupported {
+		if f.configFile == "" {
+			fmt.Fprintln(os.Stderr, "Error: Please provide a configuration file to test.")
+			return exitConfig
+		}
+		for _, n := range append(cfg.Notes, cfg.Unsupported...) {
 			fmt.Fprintf(os.Stderr, "Warning: %s\n", n)
 		}
+		fmt.Fprintln(os.Stderr, "Configuration file is OK.")
 		return exitOK
 	}
 	if err := startable(cfg); err != nil {
 		printErrors(err)
+		if hasForeignPlugin(cfg) {
+			return exitPlugin
+		}
 		return exitConfig
 	}
 	if f.daemon {
@@ -98,6 +106,18 @@ func startable(cfg *config.Config) error {
 		all = append(all, flagErrorf("Error: %s", n))
 	}
 	return errors.Join(all...)
+}
+
+// hasForeignPlugin is whether a listener asks for a plugin that is not built in.
+func hasForeignPlugin(cfg *config.Config) bool {
+	for i := range cfg.Listeners {
+		for _, p := range cfg.Security(&cfg.Listeners[i]).Plugins {
+			if p.Builtin == config.NoBuiltin {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // printErrors writes each configuration error on a line of its own.

@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/noctulemq/noctule/auth"
 	"github.com/noctulemq/noctule/config"
@@ -90,6 +91,7 @@ func serve(f *flags, cfg *config.Config) int {
 	}
 	log.Flush() // before the destinations stdout and stderr go
 	daemonReport(exitOK)
+	s.notify("READY=1")
 	return s.run(waiting)
 }
 
@@ -144,17 +146,28 @@ func (s *server) run(waiting *signals) int {
 // end stops the broker. A second signal does not wait for it.
 func (s *server) end(again <-chan os.Signal) int {
 	s.log.Logf(logging.Information, "noctule version %s terminating", version)
+	s.notify("STOPPING=1")
 	done := make(chan error, 1)
 	go func() { done <- s.stop() }()
-	select {
-	case err := <-done:
-		logStop(s.log, err)
-		return exitOK
-	case <-again:
-		s.log.Logf(logging.Warning, "Warning: a second signal ended the stop before it was complete.")
-		return exitSetup
+	began := time.Now()
+	for {
+		select {
+		case err := <-done:
+			logStop(s.log, err)
+			return exitOK
+		case <-again:
+			if time.Since(began) < sameSignal {
+				continue
+			}
+			s.log.Logf(logging.Warning, "Warning: a second signal ended the stop before it was complete.")
+			return exitSetup
+		}
 	}
 }
+
+// sameSignal is how long after the first a signal to stop still counts as the same: timeout(1) sends it to its child, and
+// then to the group that the child is in.
+const sameSignal = time.Second
 
 func logStop(log *logging.Log, err error) {
 	if err != nil {
