@@ -2,6 +2,7 @@ package shard
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -73,16 +74,20 @@ type login struct {
 	gone    atomic.Bool // its connection has ended. Any thread
 }
 
-// identify makes the identity of a CONNECT.
-func (s *Shard) identify(c *client, p *codec.Connect, set *ListenerSettings) *identity {
-	who := &identity{listener: c.listener, access: set.Access}
-	who.ID, who.UserName, who.HasUserName = strings.Clone(p.ClientID), strings.Clone(p.UserName), p.HasUserName
-	who.HasPassword = p.HasPassword
+// identify fills in the identity of a CONNECT, which it borrows from the packet.
+func (who *identity) identify(c *client, p *codec.Connect, set *ListenerSettings) {
+	*who = identity{listener: c.listener, access: set.Access}
+	who.ID, who.UserName, who.HasUserName = p.ClientID, p.UserName, p.HasUserName
+	who.HasPassword, who.Password = p.HasPassword, p.Password
 	who.Address, who.Port = c.conn.Remote(), set.Config.Port
-	if p.HasPassword {
-		who.Password = append([]byte(nil), p.Password...)
-	}
-	return who
+}
+
+// own returns a copy of a borrowed identity to keep.
+func (who *identity) own() *identity {
+	kept := *who
+	kept.ID, kept.UserName = strings.Clone(who.ID), strings.Clone(who.UserName)
+	kept.Password = slices.Clone(who.Password)
+	return &kept
 }
 
 // authenticate decides a CONNECT: at once, or by a worker, for which the connection waits. It returns the identity when it
@@ -96,7 +101,8 @@ func (s *Shard) authenticate(c *client, p *codec.Connect) (who *identity, r refu
 		}
 		return l.who, refusal{}, false
 	}
-	who = s.identify(c, p, set)
+	who = &s.visitor // most clients need no identity of their own
+	who.identify(c, p, set)
 	if !set.Access.NeedsWorker() {
 		ok, rule := set.Access.Login(&who.Client)
 		if !ok {
@@ -105,7 +111,7 @@ func (s *Shard) authenticate(c *client, p *codec.Connect) (who *identity, r refu
 		who.Password = nil
 		return who, refusal{}, false
 	}
-	if !s.startLogin(c, who, set.Access) {
+	if !s.startLogin(c, who.own(), set.Access) {
 		s.count.RefusedLogins++
 		return nil, refusedBusy, false
 	}
@@ -168,6 +174,10 @@ func (s *Shard) settleIdentity(ss *session, who *identity) {
 	if who.rights == nil && who.UserName == "" && !who.access.NeedsWorker() {
 		ss.who = nil
 		return
+	}
+	if who == &s.visitor {
+		who = who.own()
+		who.rights = who.access.Rights(&who.Client)
 	}
 	ss.who = who
 }

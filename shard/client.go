@@ -47,23 +47,24 @@ type client struct {
 	lastSeen int64 // monotonic ns of the last bytes received
 	timer    loop.Timer
 
-	key        uint32
-	serial     uint32 // tells the connection from earlier ones in this record
-	maxPacket  uint32 // largest packet the client takes; 0: any
-	choked     int    // its unsent bytes when last looked at, while it is not read on because of them; else 0
-	keepAlive  uint16 // seconds; 0: none
-	receiveMax uint16
-	aliasInMax uint16
-	version    codec.Version
-	state      clientState
-	doomed     codec.ReasonCode // set by the slow-consumer policy; carried out at the end of the turn
-	warnedMax  bool             // the receive-maximum warning was written
-	crowded    bool             // not read from because another loop has too much to do
-	bridge     bool             // protocol level had the bridge bit
-	tellWhy    bool             // it may be told reasons in words, in every packet that has room for them
-	mounted    bool             // its listener has a mount point
-	slowed     bool             // not read from until its rate allows
-	answering  bool             // not read from while its $CONTROL message is handled
+	key         uint32
+	serial      uint32 // tells the connection from earlier ones in this record
+	maxPacket   uint32 // largest packet the client takes; 0: any
+	choked      int    // its unsent bytes when last looked at, while it is not read on because of them; else 0
+	keepAlive   uint16 // seconds; 0: none
+	receiveMax  uint16
+	aliasInMax  uint16
+	version     codec.Version
+	state       clientState
+	doomed      codec.ReasonCode // set by the slow-consumer policy; carried out at the end of the turn
+	warnedMax   bool             // the receive-maximum warning was written
+	crowded     bool             // not read from because another loop has too much to do
+	bridge      bool             // protocol level had the bridge bit
+	tellWhy     bool             // it may be told reasons in words, in every packet that has room for them
+	mounted     bool             // its listener has a mount point
+	slowed      bool             // not read from until its rate allows
+	subscribing bool             // not read from until the first retained messages of its SUBSCRIBE are there
+	answering   bool             // not read from while its $CONTROL message is handled
 }
 
 // aliasTable gives topic aliases to a client first come, first served. Bounded by the smaller of
@@ -467,7 +468,7 @@ func (s *Shard) clientDue(c *client) {
 		s.close(c, cause{text: "no CONNECT in time"}, false)
 	case connected:
 		due := c.lastSeen + int64(c.keepAlive)*second*3/2
-		if c.session.throttled > 0 || c.crowded || c.answering || c.slowed {
+		if c.session.throttled > 0 || c.crowded || c.answering || c.subscribing || c.slowed {
 			due = s.loop.Now() + int64(c.keepAlive)*second*3/2 // we do not read from it
 		}
 		if unsent := c.conn.Unsent(); unsent < c.choked {

@@ -57,7 +57,8 @@ type replay struct {
 	results   []*Message // one reference each
 	finished  bool       // this partition has no more
 
-	since     uint64 // position in the live log when it was sent
+	pending   *pendingSuback // waits for the first results
+	since     uint64         // position in the live log when it was sent
 	away      bool
 	recheck   bool // fetch the same topics again: too much happened meanwhile
 	closing   bool // nothing is wanted but an end of the cursor
@@ -430,6 +431,10 @@ func (s *Shard) refetch(r *replay) {
 func (s *Shard) fetched(r *replay) {
 	r.away = false
 	ss := s.lookup(r.key, r.gen)
+	if r.pending != nil {
+		s.gathered(ss, r)
+		return
+	}
 	if r.cancelled || ss == nil {
 		s.forgetReplay(r)
 		return
@@ -443,8 +448,89 @@ func (s *Shard) fetched(r *replay) {
 	s.replayMore(ss)
 }
 
+// With several loops a look-up takes a while. What a publisher sends after the SUBACK must not arrive before the older
+// retained message of its topic, and what the subscriber sends after its SUBSCRIBE must not be answered before it. So the
+// first results are gathered from all partitions, while nothing is read from the subscriber, and follow the SUBACK at once.
+// More than fetchMax messages for a filter come afterwards at the replay's pace.
+
+// gatherMax is how many filters of one SUBSCRIBE are looked up before its SUBACK; with more, all are looked up after it.
+const gatherMax = 16
+
+// gather starts the look-ups that a SUBACK waits for.
+func (s *Shard) gather(c *client, p *pendingSuback) {
+	p.gathered = true
+	for _, r := range p.fetches {
+		r.key, r.gen, r.pending = p.key, p.gen, p
+		p.waiting++
+		s.sendLookup(r)
+	}
+	if c.conn != nil {
+		c.subscribing = true
+		c.conn.Pause()
+	}
+}
+
+func (s *Shard) sendLookup(r *replay) {
+	r.away = true
+	s.post(r.partition, mailFetch, 0, r)
+}
+
+// gathered goes on to the next partition while there is room; ss is nil when the session has ended.
+func (s *Shard) gathered(ss *session, r *replay) {
+	if ss != nil && r.finished && r.partition < r.last && len(r.results) < fetchMax {
+		r.finished = false
+		r.partition++
+		s.sendLookup(r)
+		return
+	}
+	p := r.pending
+	r.pending = nil
+	s.completeSuback(p)
+}
+
+// takeGathered delivers what was gathered behind the SUBACK and lets the rest follow. When the connection that asked has
+// gone, or the log of what was delivered live does not reach back far enough, it begins anew.
+func (s *Shard) takeGathered(ss *session, r *replay, here bool) {
+	if ss == nil || ss.subs.find(r.filter) < 0 {
+		s.cancel(r)
+		return
+	}
+	if !here || s.liveSeq-r.since > liveLog {
+		again := s.newReplay(r.filter, r.sub)
+		s.cancel(r)
+		s.startReplay(ss, again)
+		return
+	}
+	s.deliverResults(ss, r)
+	if r.finished {
+		r.finished = false
+		if r.partition++; r.partition > r.last {
+			s.replays--
+			return
+		}
+	}
+	if ss.replays != nil && ss.replays.waiting[r.filter] != nil {
+		s.cancel(r) // the waiting one brings everything
+		return
+	}
+	s.startReplay(ss, r)
+}
+
 // takeResults delivers what a look-up brought and moves on: to the same partition, the next one, or the end.
 func (s *Shard) takeResults(ss *session, r *replay) {
+	s.deliverResults(ss, r)
+	if !r.finished {
+		return
+	}
+	r.finished = false
+	if r.partition++; r.partition > r.last || r.last == 0 {
+		ss.removeReplay(r)
+		s.replays--
+	}
+}
+
+// deliverResults delivers what look-ups brought, but for what arrived live meanwhile.
+func (s *Shard) deliverResults(ss *session, r *replay) {
 	for i, m := range r.results {
 		if s.loops == 1 || !s.isStale(m, r.since) {
 			s.deliverRetained(ss, r, m)
@@ -454,14 +540,6 @@ func (s *Shard) takeResults(ss *session, r *replay) {
 	}
 	r.results = r.results[:0]
 	r.since = s.liveSeq
-	if !r.finished {
-		return
-	}
-	r.finished = false
-	if r.partition++; r.partition > r.last || r.last == 0 {
-		ss.removeReplay(r)
-		s.replays--
-	}
 }
 
 // deliverRetained sends one retained message to the session whose subscription asked for it, with the retain flag

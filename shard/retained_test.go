@@ -377,10 +377,10 @@ func TestSubackBeforeRetained(t *testing.T) {
 	if n := w.broker.shards[0].replays; n != 0 {
 		t.Errorf("%d replays left", n)
 	}
-	// Unsubscribed before the SUBACK could go out.
+	// Its UNSUBSCRIBE is read when both are there.
 	u := codec.Unsubscribe{PacketID: 9, Filters: []string{"t"}}
 	sub.sock.Write(u.Append(s.Append(nil, codec.V5), codec.V5))
-	if got := payloads(sub.take()); len(got) != 0 || w.broker.shards[0].replays != 0 {
+	if got := payloads(sub.take()); len(got) != 1 || got[0] != "kept" || w.broker.shards[0].replays != 0 {
 		t.Errorf("got %q, %d replays left", got, w.broker.shards[0].replays)
 	}
 }
@@ -409,5 +409,89 @@ func TestStaleReplayIsCheap(t *testing.T) {
 	}
 	if d := time.Since(began); d > 5*time.Second { // a look at each takes hours
 		t.Errorf("took %v", d)
+	}
+}
+
+// TestRetainedFollowsItsSuback holds that the retained messages of a SUBSCRIBE come directly behind its SUBACK, whichever
+// loops keep them: before anything that was published after it, and before the answers to what its client sent next.
+func TestRetainedFollowsItsSuback(t *testing.T) {
+	for _, loops := range []int{1, 2, 3} {
+		w := newWorld(t, loops, nil)
+		pub := w.join(w.onLoop(0, "p"), nil)
+		var topics []string
+		for i := range 9 {
+			topics = append(topics, fmt.Sprintf("house%d/x", i))
+			pub.publish(1, topics[i], "old", true)
+		}
+		w.settle()
+		for _, filters := range [][]string{{"#"}, {"house3/x"}, {"+/x"}, topics, {"house1/#", "house2/+"}} {
+			sub := w.join(w.onLoop(loops-1, "s"), nil)
+			s := codec.Subscribe{PacketID: 1}
+			for _, f := range filters {
+				s.Filters = append(s.Filters, codec.Subscription{Filter: f})
+			}
+			b := s.Append(nil, codec.V5)
+			b = codec.AppendPingreq(b)
+			u := codec.Unsubscribe{PacketID: 2, Filters: filters}
+			sub.sock.Write(u.Append(b, codec.V5))
+			var kinds []string
+			for _, g := range sub.take() {
+				kinds = append(kinds, g.Type.String())
+			}
+			want := map[int]int{1: 9}[len(filters)]
+			switch {
+			case filters[0] == "house3/x":
+				want = 1
+			case len(filters) > 1:
+				want = len(filters)
+			}
+			if len(kinds) != want+3 || kinds[0] != "SUBACK" || kinds[want+1] != "PINGRESP" || kinds[want+2] != "UNSUBACK" {
+				t.Errorf("%d loops, %q: %q, want %d PUBLISH behind the SUBACK", loops, filters, kinds, want)
+			}
+			sub.sock.Reset()
+			w.settle()
+		}
+	}
+}
+
+// TestGatheringEndsWithItsSession holds that a client that goes away, or is taken over, while its retained messages are
+// gathered leaves nothing behind, and that its session gets them when it is back.
+func TestGatheringEndsWithItsSession(t *testing.T) {
+	for _, stays := range []bool{true, false} {
+		w := newWorld(t, 3, nil)
+		pub := w.join("p", nil)
+		for i := range 200 {
+			pub.publish(1, fmt.Sprintf("%d/x", i), "old", true)
+		}
+		w.settle()
+		id := w.onLoop(1, "s")
+		stay := func(c *codec.Connect) {
+			c.CleanStart = false
+			c.HasSessionExpiry, c.SessionExpiry = stays, 100
+		}
+		sub := w.join(id, stay)
+		s := codec.Subscribe{PacketID: 1, Filters: []codec.Subscription{{Filter: "#"}}}
+		sub.sock.Write(s.Append(nil, codec.V5))
+		for range 2 { // the SUBSCRIBE has been read, and its look-ups are away
+			w.net.Busy()
+			w.group.Loop(1).Turn(false)
+		}
+		sub.sock.Reset()
+		w.settle()
+		sub = w.join(id, stay)
+		want := 0
+		if stays {
+			want = 200
+		}
+		if got := payloads(sub.take()); len(got) != want {
+			t.Errorf("session stays %v: %d retained messages, want %d", stays, len(got), want)
+		}
+		sub.sock.Reset()
+		w.pass(101 * time.Second)
+		for _, s := range w.broker.shards {
+			if s.replays != 0 {
+				t.Errorf("session stays %v: %d replays left", stays, s.replays)
+			}
+		}
 	}
 }

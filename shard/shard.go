@@ -82,8 +82,9 @@ type Shard struct {
 	codes                     []byte
 	fetches                   []*replay
 	scratch, head, props      []byte
-	mounted                   []byte // a topic behind its mount point
-	detail                    string // what the log adds to the refusal in hand
+	mounted                   []byte   // a topic behind its mount point
+	visitor                   identity // of the CONNECT in hand
+	detail                    string   // what the log adds to the refusal in hand
 	oneID                     [1]uint32
 }
 

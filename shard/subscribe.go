@@ -17,7 +17,8 @@ type pendingSuback struct {
 	serial   uint32 // the connection to which it goes if the session still has it
 	id       uint16
 	codes    []byte
-	fetches  []*replay // to be started after it
+	fetches  []*replay // to be started after it, or gathered before it
+	gathered bool
 	waiting  int
 }
 
@@ -61,9 +62,16 @@ func (s *Shard) enterFilters(c *client, id uint16, subID uint32, filters []codec
 			s.post(join.home, mailJoin, 0, join)
 		}
 	}
+	gather := s.loops > 1 && len(s.fetches) > 0 && len(s.fetches) <= gatherMax
+	if gather && pending == nil {
+		pending = &pendingSuback{key: ss.key, gen: ss.gen, serial: c.serial, id: id}
+	}
 	if pending != nil {
 		pending.codes = slices.Clone(s.codes)
 		pending.fetches = slices.Clone(s.fetches)
+		if gather {
+			s.gather(c, pending)
+		}
 	} else {
 		s.sendSuback(c, id, s.codes)
 		s.startReplays(ss, s.fetches)
@@ -181,10 +189,22 @@ func (s *Shard) completeSuback(p *pendingSuback) {
 		return
 	}
 	ss := s.lookup(p.key, p.gen)
+	var c *client
 	if ss != nil && ss.client != nil && ss.client.serial == p.serial {
-		s.sendSuback(ss.client, p.id, p.codes)
+		c = ss.client
+		s.sendSuback(c, p.id, p.codes)
 	}
-	s.startReplays(ss, p.fetches)
+	if !p.gathered {
+		s.startReplays(ss, p.fetches)
+		return
+	}
+	for _, r := range p.fetches {
+		s.takeGathered(ss, r, c != nil)
+	}
+	if c != nil && c.conn != nil {
+		c.subscribing = false
+		s.readOn(c)
+	}
 }
 
 // startReplays starts the look-ups of a SUBSCRIBE whose SUBACK has gone out, but for filters that have been
