@@ -36,7 +36,7 @@ func (w *Workers) Submit(job func()) bool {
 }
 
 // workerNice is by how much the priority of the workers' threads is below that of the loops.
-const workerNice = 10
+const workerNice = 19
 
 func (w *Workers) run() {
 	runtime.LockOSThread()
