@@ -39,9 +39,9 @@ func (s *Scope) Login(c *Client) (ok bool, rule string) {
 	return true, ""
 }
 
-// NeedsWorker reports whether Login may take long, because it hashes or asks somebody. A client without a user name never
-// waits for the password file.
-func (s *Scope) NeedsWorker() bool { return s.Passwords != nil || len(s.Providers) > 0 }
+// NeedsWorker reports whether Login may take long, because it hashes or asks somebody, or whether a reload that was asked for
+// already may change what decides.
+func (s *Scope) NeedsWorker() bool { return s.Passwords != nil || s.ACL != nil || len(s.Providers) > 0 }
 
 // Rights returns what a client may do; nil when nothing restricts it. The providers come before the ACL file. An action
 // that somebody could have decided and nobody did is denied.

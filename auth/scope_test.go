@@ -86,7 +86,7 @@ func TestProvidersComeBeforeTheFiles(t *testing.T) {
 	if r := (&Scope{Passwords: passwords, Providers: []Provider{silent{}}}).Rights(&u); r != nil {
 		t.Errorf("rights %v where nothing restricts", r)
 	}
-	if (&Scope{ACL: acl}).NeedsWorker() || !(&Scope{Passwords: passwords}).NeedsWorker() ||
+	if (&Scope{AllowAnonymous: true}).NeedsWorker() || !(&Scope{ACL: acl}).NeedsWorker() || !(&Scope{Passwords: passwords}).NeedsWorker() ||
 		!(&Scope{Providers: []Provider{fixed{}}}).NeedsWorker() {
 		t.Error("NeedsWorker is wrong")
 	}

@@ -180,3 +180,30 @@ func (b *broker) expect(t *testing.T, text string, do func()) {
 		t.Fatalf("no log line has %q", text)
 	}
 }
+
+// TestSignalBeforeConnectWithRights is TestSignalBeforeConnect for an ACL file alone.
+func TestSignalBeforeConnectWithRights(t *testing.T) {
+	acl := filepath.Join(t.TempDir(), "acl")
+	writeFile(t, acl, "topic readwrite 0\n")
+	b := start(t, "acl_file "+acl)
+	for i := range 20 {
+		topic := fmt.Sprint(i + 1)
+		writeFile(t, acl, "topic readwrite "+topic+"\n")
+		if err := b.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+		c := joinRaw(t, b, "c", "", "")
+		old, now := fmt.Sprint(i), publishBytes(0, topic, 0, []byte("x"))
+		_, err := c.conn.Write(append(append(append(subscribeBytes(0, "#"), publishBytes(0, old, 0, []byte("x"))...), now...), 0xC0, 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.want(0x90, 0); err != nil {
+			t.Fatal(err)
+		}
+		if first, body, err := c.packet(); err != nil || first != 0x30 || string(body[2:]) != topic+"x" {
+			t.Errorf("round %d: got %02X %q, %v", i, first, body, err)
+		}
+		c.conn.Close()
+	}
+}
