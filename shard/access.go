@@ -182,6 +182,14 @@ func (s *Shard) settleIdentity(ss *session, who *identity) {
 	ss.who = who
 }
 
+// authClient is who the client of a session is; connected over a socket when the session has no identity.
+func (ss *session) authClient() *auth.Client {
+	if ss.who != nil {
+		return &ss.who.Client
+	}
+	return &auth.Client{ID: ss.id, Address: ss.client.conn.Remote()}
+}
+
 // may reports whether a client may do something with a topic, or a filter. Nobody (nil) may do everything.
 func (s *Shard) may(who *identity, a auth.Action, topic string) bool {
 	if who == nil || who.rights == nil {
@@ -203,7 +211,7 @@ const deniedLinesMax = 20
 
 // logDenied writes a denial, once a minute for the same topic.
 func (s *Shard) logDenied(who *identity, a auth.Action, topic, rule string) {
-	hash, minute := s.hasher.Name(topic), uint32(s.loop.Now()/(60*second))+1
+	hash, minute := s.hasher.Name(topic), s.minute()
 	if who.deniedMinute != minute {
 		who.deniedMinute, who.deniedLines, who.denied = minute, 0, 0
 	}

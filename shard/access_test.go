@@ -395,7 +395,7 @@ func (e *echo) Control(from *auth.Client, topic string, payload []byte) []byte {
 func TestControl(t *testing.T) {
 	w := newWorld(t, 2, nil)
 	e := &echo{held: make(chan struct{})}
-	w.broker.control = newControl(w.broker, e)
+	w.broker.control = newControl(e)
 	watch := w.join(w.onLoop(0, "w"), nil)
 	watch.subscribe(0, "$CONTROL/#", "#")
 	admin := w.join(w.onLoop(1, "a"), nil)

@@ -88,7 +88,7 @@ func New(o Options) *Broker {
 		b.log = Discard{}
 	}
 	b.workers = loop.NewWorkers(LoginWorkers(o.Config, b.loops), o.Config.AuthQueueLimit)
-	b.control = newControl(b, o.Control)
+	b.control = newControl(o.Control)
 	switch o.Config.SharedStrategy {
 	case "sticky":
 		b.strategy = router.Sticky

@@ -387,7 +387,7 @@ func (s *Shard) fail(c *client, err error) {
 		panic(fmt.Sprintf("BUG: client error of type %T: %v", err, err))
 	}
 	s.count.ProtocolErrors++
-	s.close(c, cause{text: "disconnected: " + e.Detail + ".", code: e.Code}, true)
+	s.close(c, disconnectedBy(e.Detail, e.Code), true)
 }
 
 // failHeader is fail for a fixed header. A remaining length of five bytes is answered with a plain close, as Mosquitto
@@ -395,7 +395,7 @@ func (s *Shard) fail(c *client, err error) {
 func (s *Shard) failHeader(c *client, err error) {
 	if e, ok := err.(*codec.Error); ok && e.Req == lengthRule {
 		s.count.ProtocolErrors++
-		s.close(c, cause{text: "disconnected: " + e.Detail + "."}, true)
+		s.close(c, disconnectedBy(e.Detail, 0), true)
 		return
 	}
 	s.fail(c, err)
@@ -409,6 +409,11 @@ type cause struct {
 	text   string
 	detail string // behind it in the log, not for the client
 	code   codec.ReasonCode
+}
+
+// disconnectedBy is the cause of a connection that we end for a reason.
+func disconnectedBy(reason string, code codec.ReasonCode) cause {
+	return cause{text: "disconnected: " + reason + ".", code: code}
 }
 
 // close ends a connection from our side: the session is let go, DISCONNECT is sent to a version 5 client if the cause
@@ -465,7 +470,7 @@ func (s *Shard) clientDue(c *client) {
 			s.refuseWith(c, refusedBusy)
 			return
 		}
-		s.close(c, cause{text: "no CONNECT in time"}, false)
+		s.close(c, disconnectedBy("no CONNECT in time", 0), false)
 	case connected:
 		due := c.lastSeen + int64(c.keepAlive)*second*3/2
 		if c.session.throttled > 0 || c.crowded || c.answering || c.subscribing || c.slowed {

@@ -89,14 +89,14 @@ func (s *Shard) connect(c *client, h codec.Header, body []byte, more bool) (home
 	}
 	if r, ok := s.checkConnect(l, p); !ok {
 		if p.Version != codec.V5 && (r == refusedWillTopic || r == refusedWillQoS || r == refusedWillRetain) {
-			s.close(c, cause{text: r.text}, false) // malformed under 3.x: no CONNACK [MQTT-3.1.4-1 of 3.1.1]
+			s.close(c, disconnectedBy(r.text, 0), false) // malformed under 3.x: no CONNACK [MQTT-3.1.4-1 of 3.1.1]
 			return 0, false
 		}
 		s.refuseWith(c, r)
 		return 0, false
 	}
 	if !more && s.isAbandoned(c, p.ClientID) {
-		s.close(c, cause{text: "closed before it was accepted"}, false)
+		s.close(c, disconnectedBy("closed before it was accepted", 0), false)
 		return 0, false
 	}
 	s.accept(c, p, who, assigned)
@@ -221,7 +221,7 @@ func (s *Shard) accept(c *client, p *codec.Connect, who *identity, assigned bool
 	}
 	expiry := s.expiryOf(p, &ack)
 	if c.maxPacket != 0 && ack.Size(p.Version) > int(c.maxPacket) { // [MQTT-3.1.2-24]
-		s.close(c, cause{text: "its maximum packet size leaves no room for a CONNACK"}, false)
+		s.close(c, disconnectedBy("its maximum packet size leaves no room for a CONNACK", 0), false)
 		return
 	}
 	ss, present := s.sessionFor(p)
@@ -378,12 +378,12 @@ func (s *Shard) refuseWith(c *client, r refusal) {
 	} else {
 		s.answer(c, ack.Append(s.scratch[:0], c.version))
 	}
-	s.close(c, cause{text: r.text}, false)
+	s.close(c, disconnectedBy(r.text, 0), false)
 	s.detail = ""
 }
 
 // refuse closes a connection that arrived while the broker stops.
-func (s *Shard) refuse(c *client) { s.close(c, cause{text: "server shutting down"}, false) }
+func (s *Shard) refuse(c *client) { s.close(c, disconnectedBy("server shutting down", 0), false) }
 
 // refuseMalformed answers a CONNECT that does not decode. A version 5 client gets its reason code, except where not
 // even the flags or the user name can be trusted; 3.x gets a plain close [MQTT-3.1.4-1].
@@ -398,7 +398,7 @@ func (s *Shard) refuseMalformed(c *client, p *codec.Connect, err error) {
 		ack := codec.Connack{Code: e.Code}
 		s.answer(c, ack.Append(s.scratch[:0], codec.V5))
 	}
-	s.close(c, cause{text: e.Detail}, false)
+	s.close(c, disconnectedBy(e.Detail, 0), false)
 }
 
 // refuseVersion answers an unknown protocol [MQTT-3.1.2-2]: level 3 and 4 under the other's name with return code 1,
@@ -415,5 +415,5 @@ func (s *Shard) refuseVersion(c *client, p *codec.Connect) {
 		ack := codec.Connack{Code: codec.UnsupportedProtocolVersion}
 		s.answer(c, ack.Append(s.scratch[:0], codec.V5))
 	}
-	s.close(c, cause{text: "unsupported protocol version"}, false)
+	s.close(c, disconnectedBy("unsupported protocol version", 0), false)
 }

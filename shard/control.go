@@ -25,16 +25,15 @@ const controlQueue = 64
 
 // control hands control messages to the one goroutine that answers them. Immutable.
 type control struct {
-	broker *Broker
 	answer Control
 	jobs   *loop.Workers
 }
 
-func newControl(b *Broker, answer Control) *control {
+func newControl(answer Control) *control {
 	if answer == nil {
 		return nil
 	}
-	return &control{broker: b, answer: answer, jobs: loop.NewWorkers(1, controlQueue)}
+	return &control{answer: answer, jobs: loop.NewWorkers(1, controlQueue)}
 }
 
 // controlMessage handles a PUBLISH to a $CONTROL topic, which goes nowhere else. Nothing more is read from its client until
@@ -46,10 +45,7 @@ func (s *Shard) controlMessage(c *client, in *codec.Publish) error {
 		return nil
 	}
 	ss := c.session
-	from := &auth.Client{ID: ss.id, Address: c.conn.Remote()}
-	if ss.who != nil {
-		from = &ss.who.Client
-	}
+	from := ss.authClient()
 	key, serial, qos, id := c.key, c.serial, in.QoS, in.PacketID
 	topic, payload := strings.Clone(in.Topic), append([]byte(nil), in.Payload...)
 	ok := ctl.jobs.Submit(func() {

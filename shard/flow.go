@@ -192,7 +192,7 @@ func (s *Shard) charge(c *client, isPublish bool, bytes int) {
 	s.count.Slowed++
 	c.conn.Pause()
 	s.loop.Arm(&f.timer, now+wait)
-	if minute := uint32(now/(60*second)) + 1; f.logMinute != minute && c.session != nil {
+	if minute := s.minute(); f.logMinute != minute && c.session != nil {
 		f.logMinute = minute
 		s.logf(LogNotice, "Client %s [%s] sends more than its rate limit allows: it is read from more slowly.", c.session.id, c.address())
 	}

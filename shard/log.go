@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/netip"
 	"strconv"
-	"strings"
 	"syscall"
 
 	"github.com/noctulemq/noctule/codec"
@@ -41,6 +40,9 @@ func (Discard) Enabled(LogType) bool { return false }
 
 // Log implements Logger.
 func (Discard) Log(LogType, string) {}
+
+// minute numbers the minutes of the loop's clock from 1, for lines that are written once in each.
+func (s *Shard) minute() uint32 { return uint32(s.loop.Now()/(60*second)) + 1 }
 
 func (s *Shard) logf(t LogType, format string, args ...any) {
 	if s.log.Enabled(t) {
@@ -103,11 +105,7 @@ func (s *Shard) logRefused(c *client, why cause) {
 	if !s.cfg.ConnectionMessages || !s.log.Enabled(LogNotice) {
 		return
 	}
-	text := why.text
-	if !strings.HasSuffix(text, ".") {
-		text = "disconnected: " + text + "."
-	}
-	s.log.Log(LogNotice, fmt.Sprintf("Client %s [%s] %s%s", s.refusedID(c), c.address(), text, s.detail))
+	s.log.Log(LogNotice, fmt.Sprintf("Client %s [%s] %s%s", s.refusedID(c), c.address(), why.text, s.detail))
 }
 
 // refusedID is the identifier of a client that is not connected, as its CONNECT in hand or its pending login has it.
@@ -130,7 +128,7 @@ func causeClosed(err error) cause {
 }
 
 func (s *Shard) logRetainedFull(topic string) {
-	minute := uint32(s.loop.Now()/(60*second)) + 1
+	minute := s.minute()
 	if s.count.retainedLogMinute == minute {
 		return
 	}

@@ -86,7 +86,7 @@ func (s *Shard) review() (again []*sessionReview) {
 			if c == nil {
 				return
 			}
-			who = &identity{Client: auth.Client{ID: ss.id, Address: c.conn.Remote()}, listener: c.listener}
+			who = &identity{Client: *ss.authClient(), listener: c.listener}
 		}
 		access := who.listener.Settings().Access
 		if access == who.access {
@@ -155,11 +155,7 @@ func (b *Broker) Disconnect(match func(*auth.Client) bool, code codec.ReasonCode
 			if c == nil || c.conn == nil {
 				return
 			}
-			who := &auth.Client{ID: ss.id, Address: c.conn.Remote()}
-			if ss.who != nil {
-				who = &ss.who.Client
-			}
-			if match(who) {
+			if match(ss.authClient()) {
 				s.close(c, cause{text: text, code: code}, true)
 			}
 		})

@@ -356,8 +356,7 @@ func (s *Shard) runReplays(ss *session) {
 			return
 		}
 		if r.partition != int(s.id) {
-			r.away = true
-			s.post(r.partition, mailFetch, 0, r)
+			s.sendLookup(r)
 			return
 		}
 		if s.replayBudget <= 0 {
@@ -440,8 +439,8 @@ func (s *Shard) fetched(r *replay) {
 		return
 	}
 	if s.liveSeq-r.since > liveLog {
-		r.recheck, r.away, r.since = true, true, s.liveSeq
-		s.post(r.partition, mailFetch, 0, r)
+		r.recheck, r.since = true, s.liveSeq
+		s.sendLookup(r)
 		return
 	}
 	s.takeResults(ss, r)
@@ -470,6 +469,7 @@ func (s *Shard) gather(c *client, p *pendingSuback) {
 	}
 }
 
+// sendLookup sends a look-up to its partition; fetched takes it back.
 func (s *Shard) sendLookup(r *replay) {
 	r.away = true
 	s.post(r.partition, mailFetch, 0, r)
@@ -478,8 +478,7 @@ func (s *Shard) sendLookup(r *replay) {
 // gathered goes on to the next partition while there is room; ss is nil when the session has ended.
 func (s *Shard) gathered(ss *session, r *replay) {
 	if ss != nil && r.finished && r.partition < r.last && len(r.results) < fetchMax {
-		r.finished = false
-		r.partition++
+		r.advance()
 		s.sendLookup(r)
 		return
 	}
@@ -502,12 +501,9 @@ func (s *Shard) takeGathered(ss *session, r *replay, here bool) {
 		return
 	}
 	s.deliverResults(ss, r)
-	if r.finished {
-		r.finished = false
-		if r.partition++; r.partition > r.last {
-			s.replays--
-			return
-		}
+	if !r.advance() {
+		s.replays--
+		return
 	}
 	if ss.replays != nil && ss.replays.waiting[r.filter] != nil {
 		s.cancel(r) // the waiting one brings everything
@@ -516,14 +512,19 @@ func (s *Shard) takeGathered(ss *session, r *replay, here bool) {
 	s.startReplay(ss, r)
 }
 
+// advance goes to the next partition when this one has no more; it reports false when it was the last.
+func (r *replay) advance() bool {
+	if r.finished {
+		r.finished = false
+		r.partition++
+	}
+	return r.partition <= r.last
+}
+
 // takeResults delivers what a look-up brought and moves on: to the same partition, the next one, or the end.
 func (s *Shard) takeResults(ss *session, r *replay) {
 	s.deliverResults(ss, r)
-	if !r.finished {
-		return
-	}
-	r.finished = false
-	if r.partition++; r.partition > r.last || r.last == 0 {
+	if !r.advance() {
 		ss.removeReplay(r)
 		s.replays--
 	}
@@ -636,8 +637,8 @@ func (s *Shard) forgetReplay(r *replay) {
 	}
 	r.results = nil
 	if r.cursor != nil && r.partition != int(s.id) {
-		r.closing, r.away = true, true
-		s.post(r.partition, mailFetch, 0, r)
+		r.closing = true
+		s.sendLookup(r)
 		return
 	}
 	r.closeCursor()

@@ -1,7 +1,6 @@
 package shard
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/noctulemq/noctule/codec"
@@ -97,7 +96,7 @@ func (s *Shard) dropOutput(ss *session) {
 }
 
 func (s *Shard) logDrop(ss *session, what, why string) {
-	minute := uint32(s.loop.Now()/(60*second)) + 1
+	minute := s.minute()
 	if ss.dropLogged == minute {
 		return
 	}
@@ -199,7 +198,7 @@ func (s *Shard) throttleLocal(key, gen uint32, stop bool) {
 func (s *Shard) closeDoomed() {
 	for _, c := range s.doomed {
 		if c.state == connected && c.doomed != 0 {
-			s.close(c, cause{text: fmt.Sprintf("disconnected: %s.", "outgoing queue is full"), code: c.doomed}, true)
+			s.close(c, disconnectedBy("outgoing queue is full", c.doomed), true)
 		}
 	}
 	clear(s.doomed)

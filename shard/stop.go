@@ -40,7 +40,7 @@ func (s *Shard) closeAll(deadline time.Time, idle chan<- struct{}) {
 		if c.conn == nil && c.sink == nil || c.state == closing {
 			continue
 		}
-		s.close(c, cause{text: "disconnected: server shutting down.", code: codec.ServerShuttingDown}, false)
+		s.close(c, disconnectedBy("server shutting down", codec.ServerShuttingDown), false)
 		if c.conn != nil {
 			c.conn.CloseAfterFlush(until)
 		}
