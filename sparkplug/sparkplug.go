@@ -24,29 +24,27 @@ type Broker interface {
 	Attach(o shard.AttachOptions, ready func(present bool, err error)) (*shard.Attachment, error)
 }
 
-// origin is the name under which certificates are published; also the client identifier.
+// origin is the name under which certificates are published; the client identifier begins with it.
 const origin = "$sparkplug"
 
-// Keeper copies births to their certificates.
-type Keeper struct {
+// keeper copies births to their certificates.
+type keeper struct {
 	broker Broker
 	log    func(line string)
-	client *shard.Attachment
 }
 
-// Start begins to keep certificates. log takes a line and is called on any thread; it must not wait.
-func Start(b Broker, log func(line string)) (*Keeper, error) {
-	k := &Keeper{broker: b, log: log}
+// Start keeps certificates until the broker stops. log takes a line and is called on any thread; it must not wait.
+func Start(b Broker, log func(line string)) error {
+	k := &keeper{broker: b, log: log}
 	client, err := b.Attach(shard.AttachOptions{ClientID: origin + "-" + rand.Text(), CleanStart: true, Receiver: k}, nil)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	k.client = client
-	return k, client.Subscribe(filters, 0, nil)
+	return client.Subscribe(filters, 0, nil)
 }
 
 // Deliver implements shard.Receiver. A loop's thread.
-func (k *Keeper) Deliver(d *shard.Delivery) bool {
+func (k *keeper) Deliver(d *shard.Delivery) bool {
 	err := k.broker.Inject(shard.Injection{Origin: origin, Topic: certificates + d.Topic, Payload: d.Payload, Retain: true}, nil)
 	if err != nil {
 		k.log("Warning: the Sparkplug certificate of " + d.Topic + " was not kept: " + err.Error())
@@ -55,7 +53,4 @@ func (k *Keeper) Deliver(d *shard.Delivery) bool {
 }
 
 // Ended implements shard.Receiver.
-func (k *Keeper) Ended(string) {}
-
-// Stop ends it. Certificates stay.
-func (k *Keeper) Stop() error { return k.client.Close() }
+func (k *keeper) Ended(string) {}

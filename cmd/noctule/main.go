@@ -66,7 +66,7 @@ func run(args []string) int {
 	}
 	if err := startable(cfg); err != nil {
 		printErrors(err)
-		if hasForeignPlugin(cfg) {
+		if usesPlugin(cfg, config.NoBuiltin) {
 			return exitPlugin
 		}
 		return exitConfig
@@ -106,18 +106,6 @@ func startable(cfg *config.Config) error {
 		all = append(all, flagErrorf("Error: %s", n))
 	}
 	return errors.Join(all...)
-}
-
-// hasForeignPlugin is whether a listener asks for a plugin that is not built in.
-func hasForeignPlugin(cfg *config.Config) bool {
-	for i := range cfg.Listeners {
-		for _, p := range cfg.Security(&cfg.Listeners[i]).Plugins {
-			if p.Builtin == config.NoBuiltin {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // printErrors writes each configuration error on a line of its own.

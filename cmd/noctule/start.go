@@ -64,7 +64,6 @@ type server struct {
 	dynsecFile string
 	control    atomic.Pointer[controlAPI]
 	sys        *sys.Publisher
-	sparkplug  *sparkplug.Keeper // nil where it is not asked for
 }
 
 // listener is one listener of the configuration: what clients of it are told by, and its sockets, one for each family.
@@ -122,8 +121,8 @@ func start(cfg *config.Config, f *flags, log *logging.Log) (*server, error) {
 	group.Start()
 	log.SetSink(topicSink{s.broker})
 	s.sys = sys.Start(sys.Options{Broker: s.broker, Interval: sysInterval(cfg), Version: version})
-	if wantsSparkplug(cfg) {
-		if s.sparkplug, err = sparkplug.Start(s.broker, func(line string) { log.Log(logging.Warning, line) }); err != nil {
+	if usesPlugin(cfg, config.SparkplugAware) {
+		if err := sparkplug.Start(s.broker, func(line string) { log.Log(logging.Warning, line) }); err != nil {
 			return nil, fmt.Errorf("keep Sparkplug certificates: %w", err)
 		}
 	}
@@ -185,11 +184,11 @@ func sysInterval(cfg *config.Config) time.Duration {
 	return time.Duration(cfg.SysInterval) * time.Second
 }
 
-// wantsSparkplug is whether a listener has mosquitto_sparkplug_aware.so. It serves all of them.
-func wantsSparkplug(cfg *config.Config) bool {
+// usesPlugin is whether a listener has a plugin of this kind.
+func usesPlugin(cfg *config.Config, kind config.Builtin) bool {
 	for i := range cfg.Listeners {
 		for _, p := range cfg.Security(&cfg.Listeners[i]).Plugins {
-			if p.Builtin == config.SparkplugAware {
+			if p.Builtin == kind {
 				return true
 			}
 		}
