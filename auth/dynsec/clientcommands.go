@@ -230,11 +230,7 @@ func disableClient(x *call) error {
 
 // clientAndRole finds what addClientRole and removeClientRole are about.
 func (x *call) clientAndRole() (*client, string, error) {
-	name, err := x.required("username")
-	if err != nil {
-		return nil, "", err
-	}
-	role, err := x.required("rolename")
+	name, role, err := x.names("username", "rolename")
 	if err != nil {
 		return nil, "", err
 	}

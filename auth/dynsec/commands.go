@@ -238,6 +238,15 @@ func (x *call) required(name string) (string, error) {
 	return text, tooLong(text)
 }
 
+// names returns two strings that a command cannot do without.
+func (x *call) names(first, second string) (a, b string, err error) {
+	if a, err = x.required(first); err != nil {
+		return "", "", err
+	}
+	b, err = x.required(second)
+	return a, b, err
+}
+
 // optional returns a string that may be missing, and then is nil, but not be something else; complaint is the refusal.
 func (x *call) optional(name string, complaint refusal) (*string, error) {
 	if x.args.get(name) == nil {

@@ -174,11 +174,7 @@ func (x *call) members(items []value, group string) (refs, error) {
 
 // groupAndRole finds what addGroupRole and removeGroupRole are about.
 func (x *call) groupAndRole() (*group, string, error) {
-	name, err := x.required("groupname")
-	if err != nil {
-		return nil, "", err
-	}
-	role, err := x.required("rolename")
+	name, role, err := x.names("groupname", "rolename")
 	if err != nil {
 		return nil, "", err
 	}
@@ -226,11 +222,7 @@ func removeGroupRole(x *call) error {
 
 // clientAndGroup finds what addGroupClient and removeGroupClient are about.
 func (x *call) clientAndGroup() (*client, string, error) {
-	name, err := x.required("username")
-	if err != nil {
-		return nil, "", err
-	}
-	group, err := x.required("groupname")
+	name, group, err := x.names("username", "groupname")
 	if err != nil {
 		return nil, "", err
 	}
