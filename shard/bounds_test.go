@@ -576,6 +576,36 @@ func TestThrottledSessionStaysHeld(t *testing.T) {
 	}
 }
 
+// TestWillOfAnEarlierSessionFreesNobody holds that a message of a session that has ended, its will, does not take the place
+// of the new session with the same identifier in the list of those that a full queue holds.
+func TestWillOfAnEarlierSessionFreesNobody(t *testing.T) {
+	for _, loops := range []int{1, 2} {
+		w := newWorld(t, loops, window1(config.Throttle))
+		sub, _ := slowPair(w, 0)
+		id := w.onLoop(0, "p")
+		w.join(id, func(c *codec.Connect) {
+			c.HasWill, c.Will = true, codec.Will{Topic: "a", Payload: []byte("will"), QoS: 1}
+		})
+		again := w.dial()
+		again.connect(id, nil)
+		for i := range 20 { // in the turn of the take-over, before the will
+			again.publish(1, "a", fmt.Sprint(i), false)
+		}
+		w.settle()
+		for i := range 20 {
+			again.publish(1, "a", fmt.Sprint(i), false)
+			w.settle()
+		}
+		if again.sock.Untaken() == 0 {
+			t.Fatal("the publisher is not held")
+		}
+		sub.drain()
+		if again.take(); again.sock.Untaken() != 0 {
+			t.Errorf("%d loops: the publisher is still held when the queue is empty", loops)
+		}
+	}
+}
+
 // TestHeldPublisherThatIsGoneIsClosed holds that a reset ends a connection that is not read from.
 func TestHeldPublisherThatIsGoneIsClosed(t *testing.T) {
 	w := newWorld(t, 1, window1(config.Throttle))

@@ -117,13 +117,14 @@ func (s *Shard) hold(ss *session, who origin) {
 		ss.throttling = &throttling{}
 	}
 	for i, o := range ss.throttling.held {
-		if o == who {
-			return
+		if o.loop != who.loop || o.key != who.key {
+			continue
 		}
-		if o.loop == who.loop && o.key == who.key {
-			ss.throttling.held = slices.Delete(ss.throttling.held, i, i+1) // a session that has ended
-			break
+		if int32(who.gen-o.gen) <= 0 {
+			return // listed, or a late message of a session that has ended: its will, or one that a member left behind
 		}
+		ss.throttling.held = slices.Delete(ss.throttling.held, i, i+1) // that session has ended
+		break
 	}
 	ss.throttling.held = append(ss.throttling.held, who)
 	s.count.Throttled++

@@ -192,7 +192,12 @@ func TestStress(t *testing.T) {
 			if int(s.id) == i && (s.clients.len() != 0) {
 				for k := range s.clients.made {
 					if c := s.clients.at(k); c.conn != nil {
-						t.Errorf("loop %d: client state %d held %t login %v slowed %t crowded %t answering %t choked %d", i, c.state, c.isHeld(), c.login, c.slowed, c.crowded, c.answering, c.choked)
+						throttled := 0
+						if c.session != nil {
+							throttled = c.session.throttled
+						}
+						t.Errorf("loop %d: client state %d held %t login %v slowed %t crowded %t answering %t subscribing %t choked %d throttled %d", i, c.state,
+							c.isHeld(), c.login, c.slowed, c.crowded, c.answering, c.subscribing, c.choked, throttled)
 					}
 				}
 			}
