@@ -15,20 +15,22 @@ const module = "github.com/noctulemq/noctule"
 // directory that is not named may import nothing of ours. Changing this table is a design decision: say why in the
 // commit message.
 var allowed = map[string][]string{
-	"codec":  {},
-	"loop":   {},
-	"router": {},
-	"config": {},
-	"auth":   {"router"},
-	"shard":  {"codec", "loop", "router", "config", "auth"},
+	"codec":   {},
+	"loop":    {},
+	"router":  {},
+	"config":  {},
+	"auth":    {"router"},
+	"persist": {},
+	"shard":   {"codec", "loop", "router", "config", "auth", "persist"},
 
-	"auth/dynsec": {"auth", "router"},
-	"auth/passwd": {"auth"},
-	"logging":     {"config"},
-	"sys":         {"auth", "shard"},
-	"sparkplug":   {"codec", "shard"},
+	"auth/dynsec":         {"auth", "router"},
+	"auth/passwd":         {"auth"},
+	"logging":             {"config"},
+	"persist/mosquittodb": {"codec", "persist", "router"},
+	"sys":                 {"auth", "shard"},
+	"sparkplug":           {"codec", "shard"},
 
-	"cmd/noctule":     {"codec", "loop", "router", "config", "auth", "auth/dynsec", "auth/passwd", "logging", "sys", "sparkplug", "shard", "bench", "scripts/tune"},
+	"cmd/noctule":     {"codec", "loop", "router", "config", "auth", "auth/dynsec", "auth/passwd", "logging", "sys", "sparkplug", "shard", "persist", "persist/mosquittodb", "bench", "scripts/tune"},
 	"config/gen":      {"config"},
 	"bench":           {"codec"},
 	"conformance":     {},
@@ -36,7 +38,8 @@ var allowed = map[string][]string{
 	"e2e":             {},
 	"parity":          {},
 	"scripts/tune":    {},
-	"sim":             {"codec", "loop", "router", "config", "shard"},
+	"crash":           {"codec"},
+	"sim":             {"codec", "loop", "router", "config", "shard", "persist"},
 }
 
 // outside is the modules that a shipped package may import, beside the standard library.
@@ -49,6 +52,7 @@ var outside = map[string][]string{
 	"auth":        {"golang.org/x/crypto"}, // argon2id
 	"auth/passwd": {"golang.org/x/term"},   // a prompt without echo
 	"cmd/noctule": {"github.com/spf13/cobra"},
+	"persist":     {"github.com/dgraph-io/badger/v4", "golang.org/x/sys"},
 }
 
 type goPackage struct {

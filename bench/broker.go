@@ -40,10 +40,14 @@ type brokerSpec struct {
 	port    int // where it listens whatever we say; 0: it takes {port} or {conf}
 }
 
+// memoryName is Noctule that keeps everything in memory, also in a durable scenario: what storing costs stands beside it.
+const memoryName = "noctule-memory"
+
 // builtin are the brokers whose command lines are known here. The first word is looked for on the PATH and where Debian
 // keeps daemons.
 var builtin = []brokerSpec{
 	{name: "noctule", command: "noctule -q -c {conf}"},
+	{name: memoryName, command: "noctule -q -c {conf}"},
 	{name: "mosquitto", command: "mosquitto -c {conf}"},
 	{name: "flashmq", command: "flashmq --config-file {conf}"},
 	{name: "nanomq", command: "nanomq start --url nmq-tcp://127.0.0.1:{port}"},
@@ -92,7 +96,7 @@ func pickBrokers(list string, more []brokerSpec) ([]brokerSpec, error) {
 func (s brokerSpec) located() (brokerSpec, error) {
 	program, rest, _ := strings.Cut(s.command, " ")
 	switch s.name {
-	case "noctule", "floor":
+	case "noctule", memoryName, "floor":
 		self, err := os.Executable()
 		if err != nil {
 			return s, fmt.Errorf("find own program: %w", err)
@@ -119,7 +123,26 @@ func (s brokerSpec) lacks(sc scenario) string {
 	if s.name == "floor" && (sc.share != "" || sc.filters > 0 || sc.retained > 0) {
 		return "the floor knows exact topics only: no groups, no wildcards, no retained messages"
 	}
+	if sc.durable != "" && slices.Contains([]string{"flashmq", "nanomq", "emqx", "vernemq", "floor"}, s.name) {
+		return "no configuration is known here with which it stores sessions; give it as a -peer with its own"
+	}
 	return ""
+}
+
+// durableLines are the lines of the configuration file with which the broker stores everything below {dir}: our own keys
+// for a name that begins with noctule, Mosquitto's for any other, which then writes its database with each change or,
+// without eachChange, when it stops. Both brokers would give up root, and could then not write there.
+func (s brokerSpec) durableLines(commit string, eachChange bool) string {
+	const where = "user root\npersistence true\npersistence_location {dir}/\n"
+	switch {
+	case s.name == memoryName:
+		return "persistence false\n"
+	case strings.HasPrefix(s.name, "noctule"):
+		return where + "persistence_commit " + commit + "\npersistence_sync_interval 1\n"
+	case eachChange:
+		return where + "autosave_on_changes true\nautosave_interval 1\n"
+	}
+	return where
 }
 
 // parsePeer reads NAME=COMMAND[,PORT].
@@ -142,18 +165,43 @@ func parsePeer(text string) (brokerSpec, error) {
 	return s, nil
 }
 
-// broker is one running broker process, started by us and stopped by its own process id.
+// broker is one broker, which runs as a process that is started by us and stopped by its own process id.
 type broker struct {
-	cmd    *exec.Cmd
+	spec   brokerSpec
+	start  brokerStart
 	port   int
-	dir    string // its configuration and log; removed by stop
+	dir    string // its configuration, log and stored messages; removed by stop
+	cmd    *exec.Cmd
 	exited chan error
 }
 
-// startBroker starts the broker on a free port, bound to one CPU (-1: any), with lines behind those of confTemplate, and
-// returns when the port answers. The calling goroutine must be locked to its thread: the child takes the thread's CPU
-// mask over, and the kernel kills it should the thread end.
-func startBroker(spec brokerSpec, cpu int, nodelay bool, lines string) (*broker, error) {
+// brokerStart is how a broker is started.
+type brokerStart struct {
+	cpu     int // that it is bound to; -1: any
+	nodelay bool
+	lines   string // behind those of confTemplate; {dir} in them is the broker's directory
+	under   string // where that directory is made; "": where the system has temporary files
+}
+
+// startBroker starts a broker on a free port and returns when the port answers. The calling goroutine must be locked to
+// its thread: the child takes the thread's CPU mask over, and the kernel kills it should the thread end.
+func startBroker(spec brokerSpec, start brokerStart) (*broker, error) {
+	b, err := newBroker(spec, start)
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", spec.name, err)
+	}
+	if err = b.spawn(); err == nil {
+		err = b.awaitPort()
+	}
+	if err != nil {
+		err = fmt.Errorf("start %s: %w%s", spec.name, err, b.logTail())
+		return nil, errors.Join(err, b.stop())
+	}
+	return b, nil
+}
+
+// newBroker finds a port and makes the broker's directory with its configuration.
+func newBroker(spec brokerSpec, start brokerStart) (*broker, error) {
 	port, err := spec.port, error(nil)
 	if port == 0 {
 		port, err = freePort()
@@ -161,46 +209,60 @@ func startBroker(spec brokerSpec, cpu int, nodelay bool, lines string) (*broker,
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "mqtt-load-")
+	under, err := start.under, error(nil)
+	if under != "" { // a broker may change its working directory
+		if under, err = filepath.Abs(under); err != nil {
+			return nil, err
+		}
+	}
+	dir, err := os.MkdirTemp(under, "mqtt-load-")
 	if err != nil {
-		return nil, fmt.Errorf("make a directory for %s: %w", spec.name, err)
+		return nil, fmt.Errorf("make a directory: %w", err)
 	}
-	b := &broker{port: port, dir: dir, exited: make(chan error, 1)}
-	if err := b.spawn(spec, cpu, nodelay, lines); err != nil {
-		_ = os.RemoveAll(dir)
-		return nil, fmt.Errorf("start %s: %w", spec.name, err)
-	}
-	go func() { b.exited <- b.cmd.Wait() }()
-	if err := b.awaitPort(); err != nil {
-		err = fmt.Errorf("start %s: %w%s", spec.name, err, b.logTail())
-		return nil, errors.Join(err, b.stop())
+	b := &broker{spec: spec, start: start, port: port, dir: dir}
+	if err := b.configure(); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	return b, nil
 }
 
-func (b *broker) spawn(spec brokerSpec, cpu int, nodelay bool, lines string) error {
+func (b *broker) configure() error {
 	// Mosquitto gives up root before it opens some of its files.
 	if err := os.Chmod(b.dir, 0o755); err != nil {
 		return err
 	}
-	conf := filepath.Join(b.dir, "broker.conf")
-	fill := strings.NewReplacer("{port}", strconv.Itoa(b.port), "{conf}", conf, "{nodelay}", strconv.FormatBool(nodelay))
-	if err := os.WriteFile(conf, []byte(fill.Replace(confTemplate+lines)), 0o644); err != nil {
-		return err
-	}
+	return os.WriteFile(b.confPath(), []byte(b.fill(confTemplate+b.start.lines)), 0o644)
+}
+
+func (b *broker) confPath() string { return filepath.Join(b.dir, "broker.conf") }
+
+// fill puts what is known of the broker into its command or configuration.
+func (b *broker) fill(text string) string {
+	return strings.NewReplacer("{port}", strconv.Itoa(b.port), "{conf}", b.confPath(), "{dir}", b.dir,
+		"{nodelay}", strconv.FormatBool(b.start.nodelay)).Replace(text)
+}
+
+// spawn begins to run the process; also again, after halt.
+func (b *broker) spawn() error {
 	log, err := os.Create(filepath.Join(b.dir, "broker.log"))
 	if err != nil {
 		return err
 	}
 	defer log.Close()
-	words := strings.Fields(spec.command)
+	words := strings.Fields(b.spec.command)
 	for i := range words {
-		words[i] = fill.Replace(words[i])
+		words[i] = b.fill(words[i])
 	}
-	b.cmd = exec.Command(words[0], words[1:]...)
-	b.cmd.Stdout, b.cmd.Stderr = log, log
-	b.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	return onCPU(cpu, b.cmd.Start)
+	cmd := exec.Command(words[0], words[1:]...)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := onCPU(b.start.cpu, cmd.Start); err != nil {
+		return err
+	}
+	exited := make(chan error, 1)
+	go func() { exited <- cmd.Wait() }()
+	b.cmd, b.exited = cmd, exited
+	return nil
 }
 
 // onCPU calls f with the calling thread bound to one CPU and restores the thread's mask. A negative CPU binds nothing.
@@ -293,20 +355,32 @@ func (b *broker) logTail() string {
 	return "\n" + string(bytes.TrimSpace(text[max(0, len(text)-1000):]))
 }
 
-// stop ends the process: SIGTERM, and SIGKILL if it is still there after brokerStopTimeout.
+// stop ends the process and removes what it left.
 func (b *broker) stop() error {
 	defer os.RemoveAll(b.dir)
+	_, err := b.halt(brokerStopTimeout)
+	return err
+}
+
+// halt ends the process, if there is one: SIGTERM, and SIGKILL if it is still there after the timeout. It returns the
+// time from SIGTERM until the process was gone.
+func (b *broker) halt(timeout time.Duration) (time.Duration, error) {
+	if b.cmd == nil {
+		return 0, nil
+	}
+	pid, begun := b.cmd.Process.Pid, time.Now()
+	defer func() { b.cmd = nil }()
 	_ = b.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-b.exited:
-		return nil
-	case <-time.After(brokerStopTimeout):
+		return time.Since(begun), nil
+	case <-time.After(timeout):
 	}
 	if err := b.cmd.Process.Kill(); err != nil {
-		return fmt.Errorf("kill process %d: %w", b.cmd.Process.Pid, err)
+		return 0, fmt.Errorf("kill process %d: %w", pid, err)
 	}
 	<-b.exited
-	return nil
+	return time.Since(begun), nil
 }
 
 // lockMain binds the calling goroutine to its thread for good and makes the process ready to measure.

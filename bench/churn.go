@@ -28,7 +28,11 @@ func (e *engine) dial(i int, sinceNs int64) error {
 		return fmt.Errorf("open a socket: %w", err)
 	}
 	c.fd, c.sent, c.in = fd, 0, c.in[:0]
-	c.out = appendConnect(c.out[:0], churnID(i))
+	if e.s.churns() {
+		c.out = appendConnect(c.out[:0], churnID(i))
+	} else {
+		c.out = appendResume(c.out[:0], subscriberID(i-e.subBase))
+	}
 	c.sinceNs = sinceNs
 	from := [4]byte{127, 0, 1, byte(1 + e.dials%sourceAddresses)}
 	e.dials++

@@ -33,23 +33,49 @@ type client struct {
 	sinceNs int64
 	// queued says that the client stands in the engine's flush list.
 	queued bool
+	// leaving says that the last bytes of out are a DISCONNECT: what still comes is not taken, until the broker closes.
+	// back says that the client is wanted again as soon as that has happened.
+	leaving, back bool
 }
 
 // dialClient connects over blocking calls and returns when the CONNACK, and the SUBACK if there is a filter, have come.
 func dialClient(port int, clientID, filter string, qos byte) (*client, error) {
+	return dialWith(appendConnect(nil, clientID), port, clientID, filter, qos)
+}
+
+// dialSession is dialClient with a session that stays when the client goes.
+func dialSession(port int, clientID, filter string, qos byte) (*client, error) {
+	return dialWith(appendResume(nil, clientID), port, clientID, filter, qos)
+}
+
+func dialWith(connect []byte, port int, clientID, filter string, qos byte) (*client, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open a socket: %w", err)
 	}
 	c := &client{fd: fd}
-	if err := c.handshake(port, clientID, filter, qos); err != nil {
+	if err := c.handshake(connect, port, filter, qos); err != nil {
 		c.close()
 		return nil, fmt.Errorf("connect %s to port %d: %w", clientID, port, err)
 	}
 	return c, nil
 }
 
-func (c *client) handshake(port int, clientID, filter string, qos byte) error {
+func (c *client) handshake(connect []byte, port int, filter string, qos byte) error {
+	if err := c.open(port); err != nil {
+		return err
+	}
+	if err := c.exchange(connect, packetConnack, 1); err != nil {
+		return err
+	}
+	if filter == "" {
+		return nil
+	}
+	return c.exchange(appendSubscribe(nil, filter, qos), packetSuback, 2)
+}
+
+// open makes the blocking connection.
+func (c *client) open(port int) error {
 	timeout := unix.NsecToTimeval(int64(handshakeTimeout))
 	if err := unix.SetsockoptTimeval(c.fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &timeout); err != nil {
 		return err
@@ -64,16 +90,7 @@ func (c *client) handshake(port int, clientID, filter string, qos byte) error {
 	if err := unix.SetsockoptLinger(c.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}); err != nil {
 		return err
 	}
-	if err := connectBlocking(c.fd, &unix.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}}); err != nil {
-		return err
-	}
-	if err := c.exchange(appendConnect(nil, clientID), packetConnack, 1); err != nil {
-		return err
-	}
-	if filter == "" {
-		return nil
-	}
-	return c.exchange(appendSubscribe(nil, filter, qos), packetSuback, 2)
+	return connectBlocking(c.fd, &unix.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}})
 }
 
 // connectBlocking connects a blocking socket. A signal does not end the attempt, only the waiting for it.

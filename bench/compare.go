@@ -94,7 +94,7 @@ func parseSettings(args []string, output io.Writer) (settings, error) {
 	brokers := flags.String("brokers", "noctule,mosquitto", "comma-separated `names` of brokers known here ("+strings.Join(builtinNames(), ", ")+"); ratios are the first one's; 'none' for peers only")
 	var more peers
 	flags.Var(&more, "peer", "another broker as `NAME=COMMAND[,PORT]`; {port} and {conf} in the command are put in, or PORT is where it listens anyway; may be repeated")
-	names := flags.String("scenarios", "all", "comma-separated `names` of scenarios or files, or all")
+	names := flags.String("scenarios", "all", "comma-separated `names` of scenarios or files, NAME* for all that begin so, or all")
 	flags.IntVar(&set.reps, "reps", 3, "repetitions of each scenario")
 	flags.StringVar(&set.jsonPath, "json", "", "write all results to this `file`")
 	flags.StringVar(&set.htmlPath, "html", "", "write a report with plots to this `file`")
@@ -103,6 +103,7 @@ func parseSettings(args []string, output io.Writer) (settings, error) {
 	flags.DurationVar(&o.warmup, "warmup", 500*time.Millisecond, "time before the window that is not counted")
 	flags.DurationVar(&o.tick, "tick", time.Millisecond, "at a fixed rate: the time between two bursts, at most 1ms")
 	conf := flags.String("conf", "", "more `lines` for the configuration file of every broker, separated by ;")
+	flags.StringVar(&o.dir, "dir", ".", dirHelp)
 	cpus := flags.String("cpus", "0,1", "CPUs of the broker and of the generator; -1 leaves one unbound")
 	nodelay := flags.String("nodelay", "auto", "set_tcp_nodelay of the brokers: auto (each scenario's own), on, off")
 	idle := flags.Int("connections", 0, "connections of idle-rss, if not its own number")

@@ -11,6 +11,10 @@
 // sends. The same run checks that nothing was lost, doubled, reordered or damaged. A broker must be one process that stays
 // in the foreground.
 //
+// In durable scenarios brokers store on the disk, below the directory of -dir, and the time until a message is acknowledged
+// is measured beside what the disk was given (durable.go); restart fills a broker, stops it, and waits until it serves what
+// it had (reopen.go).
+//
 // The sub-commands conn, pub and sub are something else: tools for trying out a broker by hand or from afar, over TCP, TLS,
 // WebSocket and Unix sockets, with a goroutine for each client (tool*.go, dial.go, websocket.go).
 //

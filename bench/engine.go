@@ -15,6 +15,8 @@ const (
 	// stormStallNs is the same while clients reconnect: a SYN that found the broker's accept queue full is sent again after
 	// 1, 3, 7 and 15 seconds.
 	stormStallNs = int64(20 * time.Second)
+	// diskStallNs is the same where brokers wait for a disk.
+	diskStallNs = int64(30 * time.Second)
 	// pollNs bounds one wait, so that the phases end in time when nothing arrives.
 	pollNs = int64(time.Millisecond)
 )
@@ -37,6 +39,10 @@ type publisher struct {
 	// waiting[seq mod its length] counts the subscribers that still miss message seq. Only for several copies at full
 	// speed; its length exceeds the outstanding bound.
 	waiting []int
+	// sentNs[seq mod its length] is when message seq, which waits for its acknowledgement, was sent or due. Only with durable.
+	sentNs []int64
+	// retained are the templates of the topics that messages take in turn. Only with retain.
+	retained []publishTemplate
 	// low is the oldest message that no member of the group has yet. Only with share.
 	low   uint64
 	ready bool // stands in the engine's refill list
@@ -66,12 +72,17 @@ type engine struct {
 	hangUps []int    // churning clients that are done and close
 	dials   int      // connections begun, to take the source addresses in turn
 
+	swapAtNs int64 // with cycle: when subscribers leave and come back next
+	swaps    int   // how often they did
+
 	counts     flowCounts
+	acked      uint64 // with durable: messages acknowledged, of all publishers
 	corrupt    uint64 // payloads that failed their check, or claim a message that was not sent
 	late       uint64 // messages sent a tick or more after they were due, in the window
 	heldBack   uint64 // messages not sent because the broker did not read, in the window
 	lastNewsNs int64  // when the last message was delivered
 	latency    histogram
+	ackLatency histogram // with durable: until a message is acknowledged
 }
 
 func newEngine(s scenario, port int, tick time.Duration) (*engine, error) {
@@ -110,10 +121,17 @@ func (e *engine) connect(port int) error {
 		if s.copies() > 1 && s.outstanding > 0 {
 			e.pubs[i].waiting = make([]int, 2*s.outstanding)
 		}
+		if s.durable != "" {
+			e.pubs[i].makeDurable(s, i)
+		}
 	}
 	e.subBase = len(e.clients)
 	for i := range s.subs {
-		c, err := dialClient(port, fmt.Sprintf("load-sub-%04d", i), s.filter(i), s.qos)
+		dial := dialClient
+		if s.durable != "" {
+			dial = dialSession
+		}
+		c, err := dial(port, subscriberID(i), s.filter(i), s.qos)
 		if err != nil {
 			return err
 		}
@@ -152,7 +170,7 @@ func (e *engine) nowNs() int64 { return int64(time.Since(e.base)) }
 func (e *engine) drive(endNs int64) error {
 	for {
 		now := e.nowNs()
-		if now >= endNs || e.goal > 0 && e.counts.unique >= e.goal {
+		if now >= endNs || e.goal > 0 && e.progress() >= e.goal {
 			return nil
 		}
 		wait := min(endNs-now, pollNs)
@@ -161,6 +179,11 @@ func (e *engine) drive(endNs int64) error {
 				return err
 			}
 			wait = max(min(wait, e.pace.nextNs()-e.nowNs()), 0)
+		}
+		if e.s.cycleMs > 0 && now >= e.swapAtNs {
+			if err := e.swap(); err != nil {
+				return err
+			}
 		}
 		if patience := e.patienceNs(); (e.s.perSec == 0 || e.goal > 0) && e.recording && now-e.lastNewsNs > patience {
 			return fmt.Errorf("%w for %v", errStalled, time.Duration(patience))
@@ -179,10 +202,21 @@ func (e *engine) drive(endNs int64) error {
 }
 
 func (e *engine) patienceNs() int64 {
-	if e.s.reconnects > 0 {
+	switch {
+	case e.s.reconnects > 0:
 		return stormStallNs
+	case e.s.durable != "":
+		return diskStallNs
 	}
 	return stallNs
+}
+
+// progress is what the window counts: messages delivered, or acknowledged if nobody is there to take them.
+func (e *engine) progress() uint64 {
+	if e.s.away > 0 {
+		return e.acked
+	}
+	return e.counts.unique
 }
 
 // begin does what a scenario does once, when the window begins.
@@ -197,6 +231,8 @@ func (e *engine) begin() error {
 	case e.s.reconnects > 0:
 		e.goal = uint64(e.s.reconnects)
 		return e.cutOff()
+	case e.s.away > 0:
+		e.goal = uint64(e.s.away) * uint64(e.s.pubs)
 	case e.s.slow > 0:
 		return e.stopReading()
 	}
@@ -222,6 +258,7 @@ func (e *engine) stopReading() error {
 func (e *engine) start() error {
 	now := e.nowNs()
 	e.pace.startNs, e.lastNewsNs = now, now
+	e.swapAtNs = now + int64(e.s.cycleMs)*int64(time.Millisecond)
 	if e.s.perSec > 0 {
 		return nil
 	}
@@ -241,7 +278,7 @@ func (e *engine) start() error {
 func (e *engine) settle() error {
 	e.lastNewsNs = e.nowNs()
 	for e.counts.unique < e.expected() || e.unacked() {
-		if e.nowNs()-e.lastNewsNs > stallNs {
+		if e.nowNs()-e.lastNewsNs > e.patienceNs() {
 			return nil
 		}
 		if err := e.collect(pollNs); err != nil {
@@ -310,11 +347,17 @@ func (e *engine) read(i int) error {
 		if errno == unix.EAGAIN {
 			return nil
 		}
+		if c.leaving && (errno != 0 || n == 0) {
+			return e.left(i)
+		}
 		if errno != 0 {
 			return fmt.Errorf("read from the broker: %w", errno)
 		}
 		if n == 0 {
 			return errClosed
+		}
+		if c.leaving {
+			continue
 		}
 		drained := n < len(e.buf)-have
 		used, err := e.takePackets(i, e.buf[:have+n])
@@ -346,7 +389,7 @@ func (e *engine) takePackets(i int, b []byte) (used int, err error) {
 		case e.s.churns():
 			err = e.takeAtCaller(i, p, now)
 		case i < e.subBase:
-			err = e.takeAtPublisher(i, p)
+			err = e.takeAtPublisher(i, p, now)
 		default:
 			err = e.takeAtSubscriber(i, p, now)
 		}
@@ -376,7 +419,7 @@ func (e *engine) flush() error {
 	for _, i := range e.flushList {
 		c := e.clients[i]
 		c.queued = false
-		if _, err := c.flush(); err != nil {
+		if _, err := c.flush(); err != nil && !c.leaving {
 			return err
 		}
 	}

@@ -62,7 +62,7 @@ func TestAcknowledgementsHoldCreditToo(t *testing.T) {
 	if e.pubs[0].sent != 1 {
 		t.Fatal("a second message went out before the PUBACK of the first")
 	}
-	if err := e.takeAtPublisher(0, packet{first: packetPuback, body: []byte{0, 1}}); err != nil {
+	if err := e.takeAtPublisher(0, packet{first: packetPuback, body: []byte{0, 1}}, 1); err != nil {
 		t.Fatal(err)
 	}
 	e.refill()

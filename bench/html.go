@@ -179,10 +179,10 @@ var trafficColumns = []column{
 	{"corrupt", faultCell(func(r *result) uint64 { return r.Corrupt })},
 	{"late", sumCell(func(r *result) uint64 { return r.Late })},
 	{"held", sumCell(func(r *result) uint64 { return r.HeldBack })},
-	{"p50 ms", medianCell("%.3f", func(r *result) float64 { return r.P50Ms })},
-	{"p99 ms", medianCell("%.3f", func(r *result) float64 { return r.P99Ms })},
-	{"p99.9 ms", medianCell("%.3f", func(r *result) float64 { return r.P999Ms })},
-	{"max ms", medianCell("%.3f", func(r *result) float64 { return r.MaxMs })},
+	{"p50 ms", latencyCell(func(r *result) float64 { return r.P50Ms })},
+	{"p99 ms", latencyCell(func(r *result) float64 { return r.P99Ms })},
+	{"p99.9 ms", latencyCell(func(r *result) float64 { return r.P999Ms })},
+	{"max ms", latencyCell(func(r *result) float64 { return r.MaxMs })},
 	{"resident MiB", medianCell("%.1f", func(r *result) float64 { return float64(r.ResidentBytes) / (1 << 20) })},
 	{"CPU %", medianCell("%.0f", func(r *result) float64 { return 100 * r.BrokerCPU })},
 	{"load %", medianCell("%.0f", func(r *result) float64 { return 100 * r.GeneratorCPU })},
@@ -193,6 +193,23 @@ var trafficColumns = []column{
 
 // retainedColumn is in the tables of scenarios that wait for stored messages.
 var retainedColumn = column{"retained ms", medianCell("%.1f", func(r *result) float64 { return r.RetainedMs })}
+
+// durableColumns are in the tables of scenarios in which brokers store.
+var durableColumns = []column{
+	{"UNITs/s, FIRST/this", rateRatioCell},
+	{"ack p50 ms", medianCell("%.3f", func(r *result) float64 { return r.AckP50Ms })},
+	{"ack p99 ms", medianCell("%.3f", func(r *result) float64 { return r.AckP99Ms })},
+	{"ack p99.9 ms", medianCell("%.3f", func(r *result) float64 { return r.AckP999Ms })},
+	{"ack max ms", medianCell("%.3f", func(r *result) float64 { return r.AckMaxMs })},
+	{"bytes written/UNIT", medianCell("%.0f", writtenPerMessage)},
+	{"MiB on disk", medianCell("%.1f", func(r *result) float64 { return float64(r.DiskBytes) / (1 << 20) })},
+}
+
+// drainColumns are in the tables of scenarios whose subscribers come back.
+var drainColumns = []column{
+	{"drained/s", medianCell("%.0f", func(r *result) float64 { return r.DrainRate })},
+	{"CPU µs/drained", medianCell("%.3f", func(r *result) float64 { return r.DrainMicros })},
+}
 
 var idleColumns = []column{
 	{"resident bytes/connection (min–max)", costCell("%.0f")},
@@ -219,8 +236,14 @@ func ratioCell(g *group) cell {
 	if !g.compared() {
 		return cell{Text: missing}
 	}
-	q := g.sum.Ratio
-	return cell{Text: fmt.Sprintf("%.3f (%.3f–%.3f)", q.Median, q.Min, q.Max)}
+	return cell{Text: g.sum.Ratio.text("%.3f")}
+}
+
+func rateRatioCell(g *group) cell {
+	if !g.compared() {
+		return cell{Text: missing}
+	}
+	return cell{Text: g.sum.RateRatio.text("%.2f")}
 }
 
 func medianCell(format string, figure func(*result) float64) func(*group) cell {
@@ -229,6 +252,15 @@ func medianCell(format string, figure func(*result) float64) func(*group) cell {
 			return cell{Text: missing}
 		}
 		return cell{Text: fmt.Sprintf(format, median(g.runs, g.sum.Scenario, g.sum.Broker, figure))}
+	}
+}
+
+func latencyCell(figure func(*result) float64) func(*group) cell {
+	return func(g *group) cell {
+		if !g.measured() {
+			return cell{Text: missing}
+		}
+		return cell{Text: latencyText(median(g.runs, g.sum.Scenario, g.sum.Broker, figure))}
 	}
 }
 
@@ -267,6 +299,12 @@ func (r *report) section(name string) section {
 	} else if known, err := findScenario(name); err == nil && known.retained > 0 {
 		columns = append(slices.Clip(columns), retainedColumn)
 	}
+	if r.has(name, func(run *result) bool { return run.Durable != "" }) {
+		columns = append(slices.Clip(columns), durableColumns...)
+	}
+	if r.has(name, func(run *result) bool { return run.Drained > 0 }) {
+		columns = append(slices.Clip(columns), drainColumns...)
+	}
 	brokers := r.brokerNames()
 	s.Titles = append(s.Titles, "broker")
 	for _, c := range columns {
@@ -294,14 +332,19 @@ func (r *report) section(name string) section {
 
 // about describes a scenario as it was run: the command line may have changed TCP_NODELAY.
 func (r *report) about(name string) string {
-	s, err := findScenario(name)
-	if err != nil {
-		return "This scenario is not one of the built-in ones, so there is no description of it here."
-	}
+	text := "This scenario is not one of the built-in ones, so there is no description of it here."
+	known, err := findScenario(name)
+	stored := ""
 	if i := slices.IndexFunc(r.Runs, func(run result) bool { return run.Scenario == name }); i >= 0 {
-		s.nodelay = r.Runs[i].NoDelay
+		known.nodelay = r.Runs[i].NoDelay
+		if files := r.Runs[i].FileSystem; files != "" {
+			stored = " Stored on " + files + "."
+		}
 	}
-	return s.describe()
+	if err == nil {
+		text = known.describe()
+	}
+	return text + stored
 }
 
 // unitOf is what a scenario counts.
@@ -312,9 +355,19 @@ func unitOf(scenarioName string) string {
 	return "message"
 }
 
+// has reports whether a run of the scenario is of a kind.
+func (r *report) has(name string, kind func(*result) bool) bool {
+	for i := range r.Runs {
+		if run := &r.Runs[i]; run.Scenario == name && kind(run) {
+			return true
+		}
+	}
+	return false
+}
+
 // isIdle reports whether a scenario is about memory. The runs know it, unless all of them failed early.
 func (r *report) isIdle(name string) bool {
-	if slices.ContainsFunc(r.Runs, func(run result) bool { return run.Scenario == name && run.Connections > 0 }) {
+	if r.has(name, func(run *result) bool { return run.Connections > 0 }) {
 		return true
 	}
 	s, err := findScenario(name)

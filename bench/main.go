@@ -29,6 +29,7 @@ func init() { // the table names functions that print it
 	commands = []command{
 		{"compare", "run scenarios against several brokers in turn and compare them", runCompare},
 		{"run", "run one scenario against one broker", runOne},
+		{"restart", "fill a broker that stores, restart it, and say how long it took to serve again", runReopen},
 		{"list", "list the scenarios", runList},
 		{"floor", "be a bare epoll relay: the least a broker could cost", runFloor},
 		{"conn", "connect clients to a running broker and hold the connections", runConn},

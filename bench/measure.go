@@ -16,7 +16,7 @@ type result struct {
 	Error     string  `json:"error,omitempty"`
 	Skipped   string  `json:"skipped,omitempty"` // why the broker did not run it
 	Seconds   float64 `json:"seconds"`           // length of the measured window
-	Delivered uint64  `json:"delivered"`         // messages delivered in it, copies not counted; or connections made
+	Delivered uint64  `json:"delivered"`         // messages delivered in it, copies not counted; with away: acknowledged; or connections made
 	CPUMicros float64 `json:"cpu_us_per_message"`
 	Rate      float64 `json:"messages_per_second"`
 
@@ -34,6 +34,21 @@ type result struct {
 	P99Ms    float64 `json:"latency_p99_ms"`
 	P999Ms   float64 `json:"latency_p999_ms"`
 	MaxMs    float64 `json:"latency_max_ms"`
+
+	// With durable. An acknowledgement counts from the time its message was due or sent, corrected like any latency.
+	Durable      string  `json:"durable,omitempty"`     // the commit policy
+	FileSystem   string  `json:"file_system,omitempty"` // where brokers store
+	AckP50Ms     float64 `json:"ack_p50_ms,omitempty"`
+	AckP99Ms     float64 `json:"ack_p99_ms,omitempty"`
+	AckP999Ms    float64 `json:"ack_p999_ms,omitempty"`
+	AckMaxMs     float64 `json:"ack_max_ms,omitempty"`
+	WrittenBytes int64   `json:"written_bytes,omitempty"` // what the broker wrote to block devices in the window
+	DiskBytes    int64   `json:"disk_bytes,omitempty"`    // that its directory takes up at the end of the window
+	// With away: what the subscribers got when they were back.
+	Drained       uint64  `json:"drained,omitempty"`
+	DrainRate     float64 `json:"drained_per_second,omitempty"`
+	DrainMicros   float64 `json:"drain_cpu_us_per_message,omitempty"`
+	DrainResident int64   `json:"drain_resident_bytes,omitempty"` // at its end
 
 	ResidentBytes int64 `json:"resident_bytes"` // of the broker at the end of the window
 	// RetainedMs is the time from the SUBSCRIBEs until the last stored message came; 0 if some never did.
@@ -60,6 +75,7 @@ type measureOptions struct {
 	tick           time.Duration
 	cpus           [2]int // the broker's and the generator's; -1: not bound
 	confExtra      string
+	dir            string // where brokers store in durable scenarios
 }
 
 // measure runs one scenario against one broker. A run that fails keeps the counts it has, with the reason in Error.
@@ -68,7 +84,12 @@ func measure(s scenario, spec brokerSpec, rep int, o measureOptions) result {
 	if r.Skipped = spec.lacks(s); r.Skipped != "" {
 		return r
 	}
-	b, err := startBroker(spec, o.cpus[0], s.nodelay, o.confExtra)
+	start := brokerStart{cpu: o.cpus[0], nodelay: s.nodelay, lines: o.confExtra}
+	if s.durable != "" {
+		start.under, start.lines = o.dir, spec.durableLines(s.durable, true)+o.confExtra
+		r.Durable, r.FileSystem = s.durable, fileSystem(o.dir)
+	}
+	b, err := startBroker(spec, start)
 	if err != nil {
 		r.Error = err.Error()
 		return r
@@ -93,7 +114,11 @@ func measureTraffic(r *result, s scenario, b *broker, o measureOptions) error {
 		return err
 	}
 	defer e.close()
-	err = e.window(r, b.cmd.Process.Pid, o)
+	o.window = max(o.window, time.Duration(s.seconds)*time.Second)
+	err = e.window(r, b, o)
+	if err == nil && s.leaves() {
+		err = e.drain(r, b.cmd.Process.Pid, o.cpus)
+	}
 	if err == nil {
 		err = e.settle()
 	}
@@ -106,7 +131,13 @@ func measureTraffic(r *result, s scenario, b *broker, o measureOptions) error {
 }
 
 // window runs the warm-up and the measured time.
-func (e *engine) window(r *result, pid int, o measureOptions) error {
+func (e *engine) window(r *result, b *broker, o measureOptions) error {
+	pid := b.cmd.Process.Pid
+	if e.s.away > 0 {
+		if err := e.leaveAll(); err != nil {
+			return err
+		}
+	}
 	if err := e.start(); err != nil {
 		return err
 	}
@@ -117,13 +148,13 @@ func (e *engine) window(r *result, pid int, o measureOptions) error {
 	if err != nil {
 		return err
 	}
-	first := e.counts.unique
+	written, first := writtenBytes(pid), e.progress()
 	e.recording = true
 	if err := e.begin(); err != nil {
 		return err
 	}
 	endNs := before.atNs + int64(o.window)
-	if e.goal > 0 {
+	if e.goal > 0 && e.s.away == 0 {
 		endNs = math.MaxInt64 // it ends at the goal, or when nothing comes any more
 	}
 	if err := e.drive(endNs); err != nil {
@@ -134,7 +165,10 @@ func (e *engine) window(r *result, pid int, o measureOptions) error {
 		return err
 	}
 	e.recording = false
-	e.fill(r, before, after, e.counts.unique-first, o.cpus)
+	e.fill(r, before, after, e.progress()-first, o.cpus)
+	if e.s.durable != "" {
+		e.fillDurable(r, writtenBytes(pid)-written, b.dir)
+	}
 	r.ResidentBytes, err = residentBytes(pid)
 	return err
 }

@@ -76,11 +76,16 @@ func appendString(b []byte, s string) []byte {
 }
 
 // appendConnect appends a 3.1.1 CONNECT with clean session and no keep-alive.
-func appendConnect(b []byte, clientID string) []byte {
+func appendConnect(b []byte, clientID string) []byte { return appendConnectFlags(b, clientID, 0x02) }
+
+// appendResume appends a 3.1.1 CONNECT of a session that stays, and no keep-alive.
+func appendResume(b []byte, clientID string) []byte { return appendConnectFlags(b, clientID, 0) }
+
+func appendConnectFlags(b []byte, clientID string, flags byte) []byte {
 	b = append(b, packetConnect)
 	b = appendRemainingLength(b, 10+2+len(clientID))
 	b = appendString(b, "MQTT")
-	b = append(b, 4, 0x02, 0, 0)
+	b = append(b, 4, flags, 0, 0)
 	return appendString(b, clientID)
 }
 

@@ -39,6 +39,8 @@ type summary struct {
 	Cost     spread `json:"cost"` // CPU µs per message, or resident bytes per connection
 	// Ratio is the first broker's cost over this one's, taken within each repetition: the two runs stand next to each other in time.
 	Ratio spread `json:"first_to_this"`
+	// RateRatio is the same of messages or connections per second, where as many are made as the broker takes.
+	RateRatio spread `json:"rate_first_to_this"`
 }
 
 // cost is the figure that brokers are compared by.
@@ -51,12 +53,12 @@ func (r *result) cost() float64 {
 
 func summarize(scenarioName, first, broker string, results []result) summary {
 	s := summary{Scenario: scenarioName, Broker: broker}
-	firstCost := map[int]float64{}
-	var costs, ratios []float64
+	firstCost, firstRate := map[int]float64{}, map[int]float64{}
+	var costs, ratios, rateRatios []float64
 	for i := range results {
 		r := &results[i]
 		if r.Scenario == scenarioName && r.Broker == first && r.Error == "" && r.Skipped == "" {
-			firstCost[r.Rep] = r.cost()
+			firstCost[r.Rep], firstRate[r.Rep] = r.cost(), r.Rate
 		}
 	}
 	for i := range results {
@@ -76,8 +78,11 @@ func summarize(scenarioName, first, broker string, results []result) summary {
 		if base, ok := firstCost[r.Rep]; ok && r.cost() > 0 {
 			ratios = append(ratios, base/r.cost())
 		}
+		if base, ok := firstRate[r.Rep]; ok && r.Rate > 0 {
+			rateRatios = append(rateRatios, base/r.Rate)
+		}
 	}
-	s.Cost, s.Ratio = spreadOf(costs), spreadOf(ratios)
+	s.Cost, s.Ratio, s.RateRatio = spreadOf(costs), spreadOf(ratios), spreadOf(rateRatios)
 	return s
 }
 
@@ -112,6 +117,9 @@ func printScenario(w io.Writer, s scenario, specs []brokerSpec, results []result
 		printTraffic(t, s, specs, results)
 	}
 	_ = t.Flush()
+	if s.durable != "" {
+		printDurable(w, s, specs, results)
+	}
 	for i := range results {
 		if r := &results[i]; r.Scenario == s.name && r.Error != "" {
 			fmt.Fprintf(w, "FAILED %s, repetition %d: %s\n", r.Broker, r.Rep, r.Error)
@@ -123,10 +131,26 @@ func printScenario(w io.Writer, s scenario, specs []brokerSpec, results []result
 }
 
 func ratioText(sum summary, first string) string {
-	if sum.Broker == first || sum.Ratio.Median == 0 {
+	if sum.Broker == first {
 		return "-"
 	}
-	return fmt.Sprintf("%.3f (%.3f–%.3f)", sum.Ratio.Median, sum.Ratio.Min, sum.Ratio.Max)
+	return sum.Ratio.text("%.3f")
+}
+
+// latencyText shows milliseconds; "-" where no latency was taken.
+func latencyText(ms float64) string {
+	if ms == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.3f", ms)
+}
+
+// text shows a ratio; "-" if there is none.
+func (s spread) text(format string) string {
+	if s.Median == 0 {
+		return "-"
+	}
+	return fmt.Sprintf(format+" ("+format+"–"+format+")", s.Median, s.Min, s.Max)
 }
 
 func printTraffic(w io.Writer, s scenario, specs []brokerSpec, results []result) {
@@ -148,7 +172,7 @@ func printTraffic(w io.Writer, s scenario, specs []brokerSpec, results []result)
 			fmt.Fprintf(w, "%s\tskipped\n", spec.name)
 			continue
 		}
-		fmt.Fprintf(w, "%s\t%.3f (%.3f–%.3f)\t%s\t%.0f\t%d\t%d\t%d\t%d\t%d\t%d\t%.3f\t%.3f\t%.3f\t%.3f\t%.1f\t%.0f\t%.0f\t%.0f+%.0f",
+		fmt.Fprintf(w, "%s\t%.3f (%.3f–%.3f)\t%s\t%.0f\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\t%s\t%.1f\t%.0f\t%.0f\t%.0f+%.0f",
 			spec.name, sum.Cost.Median, sum.Cost.Min, sum.Cost.Max, ratioText(sum, first),
 			mid(func(r *result) float64 { return r.Rate }),
 			count(func(r *result) uint64 { return r.Lost }),
@@ -157,10 +181,10 @@ func printTraffic(w io.Writer, s scenario, specs []brokerSpec, results []result)
 			count(func(r *result) uint64 { return r.Corrupt }),
 			count(func(r *result) uint64 { return r.Late }),
 			count(func(r *result) uint64 { return r.HeldBack }),
-			mid(func(r *result) float64 { return r.P50Ms }),
-			mid(func(r *result) float64 { return r.P99Ms }),
-			mid(func(r *result) float64 { return r.P999Ms }),
-			mid(func(r *result) float64 { return r.MaxMs }),
+			latencyText(mid(func(r *result) float64 { return r.P50Ms })),
+			latencyText(mid(func(r *result) float64 { return r.P99Ms })),
+			latencyText(mid(func(r *result) float64 { return r.P999Ms })),
+			latencyText(mid(func(r *result) float64 { return r.MaxMs })),
 			mid(func(r *result) float64 { return float64(r.ResidentBytes) / (1 << 20) }),
 			100*mid(func(r *result) float64 { return r.BrokerCPU }),
 			100*mid(func(r *result) float64 { return r.GeneratorCPU }),
@@ -171,6 +195,54 @@ func printTraffic(w io.Writer, s scenario, specs []brokerSpec, results []result)
 		}
 		fmt.Fprintln(w)
 	}
+}
+
+// printDurable writes a second table, of what storing means for the publishers and the disk.
+func printDurable(w io.Writer, s scenario, specs []brokerSpec, results []result) {
+	first := specs[0].name
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "broker\tmsg/s, %s/this\tack p50 ms\tp99\tp99.9\tmax\tbytes written/msg\tMiB on disk", first)
+	if s.away > 0 {
+		fmt.Fprint(t, "\tdrained msg/s\tCPU µs/drained\tRSS MiB")
+	}
+	fmt.Fprintln(t)
+	files := ""
+	for _, spec := range specs {
+		sum := summarize(s.name, first, spec.name, results)
+		mid := func(f func(*result) float64) float64 { return median(results, s.name, spec.name, f) }
+		if sum.Runs == 0 {
+			continue
+		}
+		if spec.name == first {
+			sum.RateRatio = spread{}
+		}
+		fmt.Fprintf(t, "%s\t%s\t%.3f\t%.3f\t%.3f\t%.3f\t%.0f\t%.1f", spec.name, sum.RateRatio.text("%.2f"),
+			mid(func(r *result) float64 { return r.AckP50Ms }),
+			mid(func(r *result) float64 { return r.AckP99Ms }),
+			mid(func(r *result) float64 { return r.AckP999Ms }),
+			mid(func(r *result) float64 { return r.AckMaxMs }),
+			mid(writtenPerMessage),
+			mid(func(r *result) float64 { return float64(r.DiskBytes) / (1 << 20) }))
+		if s.away > 0 {
+			fmt.Fprintf(t, "\t%.0f\t%.3f\t%.1f",
+				mid(func(r *result) float64 { return r.DrainRate }),
+				mid(func(r *result) float64 { return r.DrainMicros }),
+				mid(func(r *result) float64 { return float64(r.DrainResident) / (1 << 20) }))
+		}
+		fmt.Fprintln(t)
+	}
+	_ = t.Flush()
+	for i := range results {
+		if r := &results[i]; r.Scenario == s.name && r.FileSystem != "" {
+			files = r.FileSystem
+		}
+	}
+	fmt.Fprintf(w, "Stored on %s.\n", files)
+}
+
+// writtenPerMessage is what a message cost the disk.
+func writtenPerMessage(r *result) float64 {
+	return float64(r.WrittenBytes) / float64(max(r.Delivered, 1))
 }
 
 func printIdle(w io.Writer, s scenario, specs []brokerSpec, results []result) {

@@ -7,13 +7,16 @@ import (
 
 func TestRatioIsTakenWithinEachRepetition(t *testing.T) {
 	results := []result{
-		{Scenario: "s", Broker: "a", Rep: 1, CPUMicros: 1}, {Scenario: "s", Broker: "b", Rep: 1, CPUMicros: 10},
-		{Scenario: "s", Broker: "a", Rep: 2, CPUMicros: 4}, {Scenario: "s", Broker: "b", Rep: 2, CPUMicros: 20},
+		{Scenario: "s", Broker: "a", Rep: 1, CPUMicros: 1, Rate: 20}, {Scenario: "s", Broker: "b", Rep: 1, CPUMicros: 10, Rate: 4},
+		{Scenario: "s", Broker: "a", Rep: 2, CPUMicros: 4, Rate: 10}, {Scenario: "s", Broker: "b", Rep: 2, CPUMicros: 20, Rate: 5},
 		{Scenario: "s", Broker: "a", Rep: 3, CPUMicros: 3}, {Scenario: "s", Broker: "b", Rep: 3, Error: "lost its way"},
 	}
 	sum := summarize("s", "a", "b", results)
 	if sum.Runs != 3 || sum.Failed != 1 {
 		t.Fatalf("%d runs, %d failed", sum.Runs, sum.Failed)
+	}
+	if q := sum.RateRatio; q.Min != 2 || q.Max != 5 {
+		t.Fatalf("ratio of the rates %+v", q)
 	}
 	if sum.Cost != (spread{Median: 15, Min: 10, Max: 20}) {
 		t.Fatalf("cost %+v", sum.Cost)
@@ -113,6 +116,21 @@ func TestScenarioFilesAreChecked(t *testing.T) {
 		"subscribers 1\nretained 5\nsubscribe #\nmessages 5\nshare a":               "retained is not for",
 		"publishers 1\nsubscribers 1\nretained 5\nsubscribe #\nsubscribe a\nrate 5": "",
 		"publishers 1\nsubscribers 1\nretained 5\nsubscribe #":                      "want a rate",
+		"durable often": "n:1: durable: ",
+		"away 0":        "n:1: away: ",
+		"cycle 0":       "n:1: cycle: ",
+		"retain 5000":   "n:1: retain: ",
+		"seconds none":  "n:1: seconds: ",
+		"publishers 2\nsubscribers 2\ntopics pairs\nqos 1\nrate 5\naway 5":                              "are for durable",
+		"publishers 2\nsubscribers 2\ntopics pairs\nrate 5\ndurable strict":                             "and qos 1",
+		"publishers 2\nsubscribers 2\nqos 1\nrate 5\ndurable strict":                                    "wants pairs",
+		"publishers 2\nsubscribers 2\ntopics pairs\nqos 1\ndurable strict":                              "either outstanding or rate",
+		"publishers 2\nsubscribers 2\ntopics pairs\nqos 1\ndurable strict\noutstanding 5000":            "at most 1024",
+		"publishers 2\nsubscribers 2\ntopics pairs\nqos 1\ndurable strict\nrate 5\naway 5":              "away wants outstanding",
+		"publishers 2\nsubscribers 2\ntopics pairs\nqos 1\ndurable strict\noutstanding 5\ncycle 5":      "cycle wants a rate",
+		"publishers 2\nsubscribers 2\ntopics pairs\nqos 1\ndurable strict\nrate 5\nmessages 9":          "durable is not for",
+		"publishers 2\nsubscribers 2\ntopics pairs\nqos 1\ndurable fast\nrate 5\ncycle 5\nretain 5":     "",
+		"publishers 2\nsubscribers 2\ntopics pairs\nqos 1\ndurable balanced\noutstanding 5\naway 60000": "",
 	} {
 		_, err := parseScenario("n", strings.ReplaceAll(text, "\n", "\n"))
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
@@ -131,5 +149,15 @@ func TestRssIsReadFromTheRollup(t *testing.T) {
 	}
 	if _, err := parseRss([]byte("Pss: 9 kB\n")); err == nil {
 		t.Fatal("a file without Rss passed")
+	}
+}
+
+func TestScenariosAreNamedByTheirBeginning(t *testing.T) {
+	picked, err := pickScenarios("durable-offline*,pair-1-full")
+	if err != nil || len(picked) != 3 || picked[0].away == 0 || picked[2].name != "pair-1-full" {
+		t.Errorf("picked %v, %v", picked, err)
+	}
+	if _, err := pickScenarios("nosuch*"); err == nil || !strings.Contains(err.Error(), "bench list") {
+		t.Errorf("a beginning that nothing has: %v", err)
 	}
 }

@@ -15,6 +15,7 @@ func runOne(args []string, out, progress io.Writer) error {
 	broker := flags.String("broker", "noctule", "`name` of a broker known here, or NAME=COMMAND[,PORT]")
 	reps := flags.Int("reps", 1, "repetitions")
 	seconds := flags.Float64("seconds", 5, "length of the measured window")
+	dir := flags.String("dir", ".", dirHelp)
 	cpus := flags.String("cpus", "0,1", "CPUs of the broker and of the generator; -1 leaves one unbound")
 	jsonPath := flags.String("json", "", "write all results to this `file`")
 	if len(args) == 0 {
@@ -33,7 +34,7 @@ func runOne(args []string, out, progress io.Writer) error {
 		return usageError{err}
 	}
 	set := settings{picked: []scenario{s}, reps: *reps, jsonPath: *jsonPath}
-	set.options = measureOptions{warmup: 500 * time.Millisecond, window: time.Duration(*seconds * float64(time.Second)), tick: time.Millisecond}
+	set.options = measureOptions{warmup: 500 * time.Millisecond, window: time.Duration(*seconds * float64(time.Second)), tick: time.Millisecond, dir: *dir}
 	if set.options.cpus, err = parseCPUs(*cpus); err != nil {
 		return usageError{err}
 	}

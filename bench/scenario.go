@@ -38,6 +38,13 @@ type scenario struct {
 	idle         int      // connections of the memory scenario; then nothing above is used
 	connects     int      // slots that connect and disconnect without end, in place of traffic
 	reconnects   int      // clients that are cut off and come back, in place of traffic
+	// durable is the commit policy with which Noctule stores on the disk; "": brokers keep everything in memory. Subscribers
+	// then have sessions that stay, and the time until a message is acknowledged is measured.
+	durable string
+	away    int // subscribers are away in the window; most messages that each is sent meanwhile. 0: they are there
+	cycleMs int // milliseconds after which the half of the subscribers that is there leaves and the other half comes back; 0: all stay
+	retain  int // topics that a publisher's messages, which are then retained, take in turn; 0: one, and they are not
+	seconds int // the window is at least so long
 	// nodelay sets set_tcp_nodelay in the broker's configuration file, which Mosquitto leaves off. At full speed it stays
 	// off: there Nagle's algorithm merges the many small writes of a broker that does not batch, and the comparison
 	// grants it that. At a fixed rate it would hold messages until the subscriber's delayed acknowledgement (measured
@@ -67,6 +74,11 @@ var scenarioKeys = []scenarioKey{
 	{"messages", "the run ends after that many messages, not after the window", intInto(1, 1_000_000_000, func(s *scenario) *int { return &s.messages })},
 	{"retained", "messages stored before the run, at the start of which the subscribers subscribe", intInto(1, 1_000_000, func(s *scenario) *int { return &s.retained })},
 	{"subscribe", "with retained: a filter; given several times, the subscribers take them in turn", setSubscribe},
+	{"durable", "strict, balanced or fast: brokers store on the disk, Noctule with this persistence_commit; subscribers have sessions that stay", setDurable},
+	{"away", "with durable: the subscribers are away in the window, in which each is sent so many messages at most; then they come back", intInto(1, 60_000, func(s *scenario) *int { return &s.away })},
+	{"cycle", "with durable: milliseconds after which half of the subscribers leave and the other half come back", intInto(1, 3_600_000, func(s *scenario) *int { return &s.cycleMs })},
+	{"retain", "with durable: messages are retained, on so many topics of each publisher in turn", intInto(1, 1000, func(s *scenario) *int { return &s.retain })},
+	{"seconds", "the window is at least so long", intInto(1, 86_400, func(s *scenario) *int { return &s.seconds })},
 	{"idle", "connections that subscribe and stay silent, in place of traffic", intInto(1, 1_000_000, func(s *scenario) *int { return &s.idle })},
 	{"connects", "slots that connect and disconnect again and again, in place of traffic", intInto(1, 10_000, func(s *scenario) *int { return &s.connects })},
 	{"reconnects", "clients with a subscription that are cut off at once and come back, in place of traffic", intInto(1, 18_000, func(s *scenario) *int { return &s.reconnects })},
@@ -103,6 +115,14 @@ func setQoS(s *scenario, value string) error {
 func setNoDelay(s *scenario, value string) (err error) {
 	s.nodelay, err = strconv.ParseBool(value)
 	return err
+}
+
+func setDurable(s *scenario, value string) error {
+	if value != "strict" && value != "balanced" && value != "fast" {
+		return fmt.Errorf("%q is neither strict nor balanced nor fast", value)
+	}
+	s.durable = value
+	return nil
 }
 
 func setShare(s *scenario, value string) error {
@@ -154,6 +174,8 @@ func keyNames() (names []string) {
 // check finds what does not fit together.
 func (s *scenario) check() error {
 	switch {
+	case s.durable != "" || s.away > 0 || s.cycleMs > 0 || s.retain > 0:
+		return s.checkDurable()
 	case s.idle > 0 || s.churns():
 		return nil
 	case s.retained > 0 || len(s.subscribe) > 0:
@@ -168,6 +190,24 @@ func (s *scenario) check() error {
 		return fmt.Errorf("%s: share and slow are for one topic, not for pairs", s.name)
 	case s.slow > 0 && (s.share != "" || s.slow >= s.subs):
 		return fmt.Errorf("%s: %d slow subscribers leave no other of %d, or share a subscription", s.name, s.slow, s.subs)
+	}
+	return nil
+}
+
+func (s *scenario) checkDurable() error {
+	switch {
+	case s.durable == "":
+		return fmt.Errorf("%s: away, cycle and retain are for durable", s.name)
+	case !s.pairs || s.pubs == 0 || s.pubs != s.subs || s.qos != 1:
+		return fmt.Errorf("%s: durable wants pairs of publishers and subscribers, and qos 1", s.name)
+	case s.idle > 0 || s.churns() || s.retained > 0 || len(s.subscribe) > 0 || s.share != "" || s.slow > 0 || s.messages > 0:
+		return fmt.Errorf("%s: durable is not for idle, connects, reconnects, retained, share, slow and messages", s.name)
+	case (s.outstanding > 0) == (s.perSec > 0):
+		return fmt.Errorf("%s: either outstanding or rate is wanted", s.name)
+	case s.outstanding > ackWindow:
+		return fmt.Errorf("%s: durable is for at most %d outstanding", s.name, ackWindow)
+	case s.away > 0 && s.outstanding == 0 || s.cycleMs > 0 && s.perSec == 0:
+		return fmt.Errorf("%s: away wants outstanding, cycle wants a rate", s.name)
 	}
 	return nil
 }
@@ -225,13 +265,27 @@ func findScenario(name string) (scenario, error) {
 	return parseScenario(strings.TrimSuffix(path.Base(name), scenarioSuffix), string(text))
 }
 
-// pickScenarios returns the scenarios of a comma-separated list of names, or all of them for "all".
+// pickScenarios returns the scenarios of a comma-separated list of names, NAME* for all that begin so, or all of them
+// for "all".
 func pickScenarios(list string) ([]scenario, error) {
+	all := scenarios()
 	if list == "all" {
-		return scenarios(), nil
+		return all, nil
 	}
 	var picked []scenario
 	for name := range strings.SplitSeq(list, ",") {
+		if start, ok := strings.CutSuffix(name, "*"); ok {
+			before := len(picked)
+			for _, s := range all {
+				if strings.HasPrefix(s.name, start) {
+					picked = append(picked, s)
+				}
+			}
+			if len(picked) == before {
+				return nil, fmt.Errorf("no scenario begins with %q: 'noctule bench list' shows them", start)
+			}
+			continue
+		}
 		s, err := findScenario(name)
 		if err != nil {
 			return nil, err
@@ -298,11 +352,16 @@ func (s *scenario) filter(i int) string {
 	switch {
 	case s.retained > 0:
 		return ""
+	case s.retain > 0:
+		return s.topic(i) + "/+"
 	case s.share != "":
 		return "$share/" + s.share + "/" + s.topic(i)
 	}
 	return s.topic(i)
 }
+
+// leaves reports that subscribers come and go, so that the time until a message is delivered says nothing.
+func (s *scenario) leaves() bool { return s.away > 0 || s.cycleMs > 0 }
 
 func (s *scenario) describe() string {
 	if s.idle > 0 || s.churns() {
@@ -312,5 +371,9 @@ func (s *scenario) describe() string {
 	if s.nodelay {
 		nodelay = "on"
 	}
-	return fmt.Sprintf("%s QoS %d, %d bytes, TCP_NODELAY %s", s.about, s.qos, s.payloadBytes, nodelay)
+	text := fmt.Sprintf("%s QoS %d, %d bytes, TCP_NODELAY %s", s.about, s.qos, s.payloadBytes, nodelay)
+	if s.durable != "" {
+		text += fmt.Sprintf(". Stored with persistence_commit %s; Mosquitto: autosave_on_changes, autosave_interval 1; %s: not stored.", s.durable, memoryName)
+	}
+	return text
 }

@@ -21,9 +21,10 @@ func TestMain(m *testing.M) {
 
 // shrink makes a scenario small enough for a test.
 func shrink(s *scenario) {
-	for _, n := range []*int{&s.filters, &s.messages, &s.retained, &s.reconnects, &s.connects} {
+	for _, n := range []*int{&s.filters, &s.messages, &s.retained, &s.reconnects, &s.connects, &s.away} {
 		*n = min(*n, 2*filtersPerPacket+10)
 	}
+	s.cycleMs, s.seconds = min(s.cycleMs, 20), 0
 	if s.slow > 0 {
 		s.subs = 20
 	}
@@ -35,7 +36,7 @@ func runLoad(t *testing.T, names string, more ...string) report {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	path := filepath.Join(t.TempDir(), "report.json")
-	args := append([]string{"-brokers", "floor", "-scenarios", names, "-reps", "1", "-seconds", "0.05", "-warmup", "10ms", "-cpus", "-1,-1", "-json", path}, more...)
+	args := append([]string{"-brokers", "floor", "-scenarios", names, "-reps", "1", "-seconds", "0.05", "-warmup", "10ms", "-cpus", "-1,-1", "-json", path, "-dir", t.TempDir()}, more...)
 	set, err := parseSettings(args, io.Discard)
 	if err != nil {
 		t.Fatal(err)
@@ -76,9 +77,21 @@ func TestEveryTrafficScenarioRunsAgainstTheRelay(t *testing.T) {
 	}
 }
 
+func buildBroker(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "noctule")
+	if out, err := exec.Command("go", "build", "-o", path, "../cmd/noctule").CombinedOutput(); err != nil {
+		t.Fatalf("build the broker: %v\n%s", err, out)
+	}
+	return path
+}
+
 func checkRun(t *testing.T, r *result) {
 	t.Helper()
-	if r.Delivered == 0 || r.CPUMicros <= 0 || r.P50Ms <= 0 || r.MaxMs < r.P999Ms || r.ResidentBytes == 0 {
+	if r.Durable != "" && (r.AckP50Ms <= 0 || r.AckMaxMs < r.AckP999Ms || r.FileSystem == "") {
+		t.Errorf("%s: acknowledged after %v to %v ms, on %q", r.Scenario, r.AckP50Ms, r.AckMaxMs, r.FileSystem)
+	}
+	if r.Delivered == 0 || r.CPUMicros <= 0 || r.P50Ms <= 0 && r.Durable == "" || r.MaxMs < r.P999Ms || r.ResidentBytes == 0 {
 		t.Errorf("%s: %d delivered at %v µs, latency %v to %v ms, %d bytes resident",
 			r.Scenario, r.Delivered, r.CPUMicros, r.P50Ms, r.MaxMs, r.ResidentBytes)
 	}
@@ -89,11 +102,9 @@ func checkRun(t *testing.T, r *result) {
 
 // TestScenariosThatNeedMoreThanTheRelayRunAgainstTheBroker runs what the relay skips, and what ends otherwise than by time.
 func TestScenariosThatNeedMoreThanTheRelayRunAgainstTheBroker(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "noctule")
-	if out, err := exec.Command("go", "build", "-o", path, "../cmd/noctule").CombinedOutput(); err != nil {
-		t.Fatalf("build the broker: %v\n%s", err, out)
-	}
-	names := "sharesub-10x10-full,wildcard-1k,conn-rate,reconnect-storm,ha-restart,slow-reader,pulse-qos2-throughput,pulse-retained-fanout"
+	path := buildBroker(t)
+	names := "sharesub-10x10-full,wildcard-1k,conn-rate,reconnect-storm,ha-restart,slow-reader,pulse-qos2-throughput,pulse-retained-fanout," +
+		"durable-balanced,durable-strict,durable-offline-balanced,durable-offline-strict,durable-rate,durable-churn"
 	rep := runLoad(t, names, "-brokers", "none", "-peer", "noctule="+path+" -q -c {conf}")
 	if want := strings.Count(names, ",") + 1; len(rep.Runs) != want {
 		t.Fatalf("%d runs of %d", len(rep.Runs), want)
@@ -108,6 +119,9 @@ func TestScenariosThatNeedMoreThanTheRelayRunAgainstTheBroker(t *testing.T) {
 		shrink(&s)
 		if s.retained > 0 && r.RetainedMs <= 0 {
 			t.Errorf("%s: no time of the stored messages", r.Scenario)
+		}
+		if s.away > 0 && (r.Drained < r.Delivered || r.DrainRate <= 0 || r.DrainMicros <= 0) {
+			t.Errorf("%s: %d messages stored and %d drained, %v a second at %v µs", r.Scenario, r.Delivered, r.Drained, r.DrainRate, r.DrainMicros)
 		}
 		if want := uint64(s.messages*s.copies() + s.reconnects); want > 0 && r.Delivered != want {
 			t.Errorf("%s: %d delivered, want %d", r.Scenario, r.Delivered, want)

@@ -103,7 +103,7 @@ func startRelay(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := startBroker(spec, -1, true, "")
+	b, err := startBroker(spec, brokerStart{cpu: -1, nodelay: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,10 +9,13 @@ func (e *engine) refill() {
 		p := &e.pubs[j]
 		p.ready = false
 		done := p.arrived
-		if e.s.qos > 0 {
+		switch {
+		case e.s.away > 0:
+			done = p.acked
+		case e.s.qos > 0:
 			done = min(done, p.acked)
 		}
-		for p.sent-done < uint64(e.s.outstanding) && (e.s.share == "" || p.sent-p.low < flowWindow) {
+		for p.sent-done < uint64(e.s.outstanding) && (e.s.away == 0 || p.sent < uint64(e.s.away)) && (e.s.share == "" || p.sent-p.low < flowWindow) {
 			e.publish(j, now)
 		}
 		e.markFlush(j)
@@ -30,8 +33,9 @@ func (e *engine) sendDue(now int64) error {
 	for range n {
 		j := e.turn
 		e.turn = (e.turn + 1) % len(e.pubs)
-		c := e.pubs[j].c
-		if len(c.out) > heldBytesMax {
+		p := &e.pubs[j]
+		c := p.c
+		if len(c.out) > heldBytesMax || p.sentNs != nil && p.sent-p.acked == ackWindow {
 			if e.recording {
 				e.heldBack++
 			}
@@ -51,14 +55,21 @@ func (e *engine) sendDue(now int64) error {
 // publish appends publisher j's next message to its output.
 func (e *engine) publish(j int, sentNs int64) {
 	p := &e.pubs[j]
-	p.c.out = p.template.append(p.c.out, stamp{seq: p.sent, sentNs: sentNs, pub: uint32(j)})
+	template := &p.template
+	if p.retained != nil {
+		template = &p.retained[p.sent%uint64(len(p.retained))]
+	}
+	p.c.out = template.append(p.c.out, stamp{seq: p.sent, sentNs: sentNs, pub: uint32(j)})
+	if p.sentNs != nil {
+		p.sentNs[p.sent%ackWindow] = sentNs
+	}
 	if p.waiting != nil {
 		p.waiting[p.sent%uint64(len(p.waiting))] = e.s.copies()
 	}
 	p.sent++
 }
 
-func (e *engine) takeAtPublisher(j int, p packet) error {
+func (e *engine) takeAtPublisher(j int, p packet, now int64) error {
 	id, err := p.ackID()
 	if err != nil {
 		return err
@@ -69,6 +80,11 @@ func (e *engine) takeAtPublisher(j int, p packet) error {
 		c.out = appendAck(c.out, packetPubrel, id)
 		e.markFlush(j)
 	case p.kind() == packetPuback && e.s.qos == 1, p.kind() == packetPubcomp && e.s.qos == 2:
+		if e.pubs[j].sentNs != nil {
+			if err := e.takeDurableAck(j, id, now); err != nil {
+				return err
+			}
+		}
 		e.pubs[j].acked++
 		e.credit(j)
 	default:
@@ -100,6 +116,8 @@ func (e *engine) takeAtSubscriber(i int, p packet, now int64) error {
 		}
 	case packetSuback:
 		return e.takeSuback(i-e.subBase, p)
+	case packetConnack:
+		return e.takeReturn(i-e.subBase, p)
 	case packetPubrel & 0xF0:
 		id, err := p.ackID()
 		if err != nil {
@@ -134,7 +152,7 @@ func (e *engine) deliver(i int, m publish, now int64) {
 	first, unique := f.next, e.counts.unique
 	f.observe(s.seq, &e.counts)
 	e.lastNewsNs = now
-	if e.recording {
+	if e.recording && !e.s.leaves() {
 		e.latency.record(now - s.sentNs)
 	}
 	if e.s.share != "" {

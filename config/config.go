@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -178,14 +179,28 @@ type WebSockets struct {
 	LogLevel    int
 }
 
-// Persistence is where and how often durable state is written.
+// Persistence is what survives the process, and how.
 type Persistence struct {
-	Enabled           bool
-	Location          string // directory; empty means the working directory
-	File              string
-	AutosaveInterval  int // seconds, or changes with AutosaveOnChanges
-	AutosaveOnChanges bool
-	Retained          bool // retained messages too
+	Enabled  bool
+	Location string // directory; empty means the working directory
+	File     string // below it; Path joins them
+
+	Engine string // badger, or memory, which keeps nothing over a restart
+	Commit Commit
+	// SyncInterval is how long what was written may wait until it is safe from a power cut, under Balanced and Fast.
+	SyncInterval time.Duration
+	// MaxBytes bounds what is stored, as the directory's size; 0: none.
+	MaxBytes int64
+	// MaxWaiting is how many acknowledgements of one client may wait for their commit before nothing more is read from it.
+	MaxWaiting int
+}
+
+// Path is where Mosquitto would write its database. A relative one is below the working directory.
+func (p *Persistence) Path() string {
+	if p.Location == "" {
+		return p.File
+	}
+	return strings.TrimRight(p.Location, "/") + "/" + p.File
 }
 
 // Default returns the configuration of an empty file.
@@ -211,7 +226,7 @@ func Default() *Config {
 		ConnectTimeout:          30 * time.Second,
 		ShutdownTimeout:         5 * time.Second,
 		SysInterval:             10,
-		Persistence:             Persistence{File: "mosquitto.db", AutosaveInterval: 1800, Retained: true},
+		Persistence:             Persistence{File: "mosquitto.db", Engine: "badger", SyncInterval: time.Second, MaxWaiting: 1000},
 		Log:                     defaultLog(),
 		Local:                   NewListener(),
 		ConnectionMessages:      true,

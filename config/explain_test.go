@@ -67,21 +67,32 @@ func TestExplain(t *testing.T) {
 }
 
 func TestExplanationInWords(t *testing.T) {
-	all, err := Explain(parsed(t, "persistence true\n"), "persistence")
-	if err != nil {
-		t.Fatal(err)
+	f := func(text, name, want string) {
+		t.Helper()
+		all, err := Explain(parsed(t, text), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := all[0].String(); got != want {
+			t.Errorf("got\n%s\nwant\n%s", got, want)
+		}
 	}
-	want := `persistence true
+	f("persistence true\n", "retained_persistence", `persistence true
   from: test.conf:1
   default: false
-  class: accepted without effect: this build keeps everything in memory, and a restart loses sessions, queued messages and retained messages
+  class: honoured
   changes: take effect at the next start
-  Keep sessions, queued and retained messages over a restart.
+  Keep sessions, their subscriptions and queues, retained messages and waiting wills over a restart.
   It takes true or false.
-`
-	if got := all[0].String(); got != want {
-		t.Errorf("got\n%s\nwant\n%s", got, want)
-	}
+`)
+	f("", "packet_buffer_size", `packet_buffer_size 4096
+  from: default
+  default: 4096
+  class: accepted without effect: connections have no read buffer of their own
+  changes: take effect at the next start
+  Size of the read buffer of a connection.
+  It takes a number, at least 1.
+`)
 }
 
 func TestExplainAllHidesSecretsAndHasEveryKeyOfTheBroker(t *testing.T) {

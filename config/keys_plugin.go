@@ -94,9 +94,13 @@ func (p *parser) keepPlugins() {
 		l.Plugins = copies(used)
 	}
 	names := map[*Plugin]bool{}
+	for _, pl := range p.global {
+		p.keepPersistSQLite(pl)
+	}
 	for _, used := range p.used {
 		for _, pl := range used {
 			names[pl] = true
+			p.keepPersistSQLite(pl)
 		}
 	}
 	for _, pl := range p.loaded {
@@ -105,4 +109,14 @@ func (p *parser) keepPlugins() {
 			p.note(fmt.Sprintf("No listener uses the plugin '%s': 'plugin_use %s' is missing.", shown(pl.Name), shown(pl.Name)))
 		}
 	}
+}
+
+// keepPersistSQLite makes the plugin that stores for Mosquitto mean persistence, whatever the key says.
+func (p *parser) keepPersistSQLite(pl *Plugin) {
+	if pl.Builtin != PersistSQLite {
+		return
+	}
+	p.cfg.Persistence.Enabled = true
+	p.file, p.line = pl.File, pl.Line
+	p.note(fmt.Sprintf("'%s' counts as 'persistence true': what is stored is below '%s.noctule', and no database of the plugin's is read.", pl.Builtin, shown(p.cfg.Persistence.Path())))
 }

@@ -155,20 +155,6 @@ func TestKeysWithoutEffectAreNoted(t *testing.T) {
 	}
 }
 
-func TestPersistenceIsNotedInPlainWords(t *testing.T) {
-	c := parsed(t, "persistence true\npersistence_location /var/lib/mosquitto/\nautosave_interval 60\n")
-	want := "'persistence' has no effect in this build: this build keeps everything in memory, and a restart loses sessions, queued messages and retained messages. (test.conf:1)"
-	if len(c.Notes) != 1 || c.Notes[0].String() != want {
-		t.Errorf("notes: %v", c.Notes)
-	}
-	if !c.Persistence.Enabled || c.Persistence.Location != "/var/lib/mosquitto/" || c.Persistence.AutosaveInterval != 60 {
-		t.Errorf("%+v", c.Persistence)
-	}
-	if !parsed(t, "retained_persistence true").Persistence.Enabled {
-		t.Error("retained_persistence is another name of persistence")
-	}
-}
-
 func TestNearestKey(t *testing.T) {
 	p := newParser(memory{})
 	f := func(name, want string) {

@@ -35,4 +35,6 @@ const (
 	expirationMax = 100 * 365 * 24 * time.Hour
 	// timeoutMaxSeconds bounds connect_timeout and shutdown_timeout.
 	timeoutMaxSeconds = 3600
+	// syncMaxSeconds bounds persistence_sync_interval.
+	syncMaxSeconds = 3600
 )

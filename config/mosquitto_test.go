@@ -265,6 +265,9 @@ var mosquittoTable = []struct{ text, differs string }{
 	{"persistence_file\n", ""},
 	{"persistence_file a/b\n", ""},
 	{"persistence_file a\npersistence_file b\n", ""},
+	{"retained_persistence x\n", ""},
+	{"persistence_location a b/\n", ""},
+	{"persistence_file /a\n", ""},
 	{"autosave_interval -1\n", ""},
 	{"autosave_interval\n", ""},
 	{"autosave_interval x\n", numbers},
@@ -403,15 +406,7 @@ var mosquittoTable = []struct{ text, differs string }{
 // TestFilesAreJudgedAsByMosquitto gives each file to Debian's mosquitto 2.0 and to the parser: both accept it, or both
 // refuse it in the same line. A pid file that cannot be written ends mosquitto before it opens a port.
 func TestFilesAreJudgedAsByMosquitto(t *testing.T) {
-	broker, err := exec.LookPath("mosquitto")
-	if err != nil {
-		if broker, err = exec.LookPath("/usr/sbin/mosquitto"); err != nil {
-			t.Skip("mosquitto is not installed")
-		}
-	}
-	if out, _ := exec.Command(broker, "-h").Output(); !strings.HasPrefix(string(out), "mosquitto version 2.0.") {
-		t.Skipf("%s is not of version 2.0", broker)
-	}
+	broker := debianBroker(t)
 	for i, c := range mosquittoTable {
 		t.Run(strconv.Itoa(i), func(t *testing.T) {
 			t.Parallel()
@@ -432,6 +427,21 @@ func TestFilesAreJudgedAsByMosquitto(t *testing.T) {
 			}
 		})
 	}
+}
+
+// debianBroker is the path of Debian's mosquitto 2.0; without it the test is skipped.
+func debianBroker(t *testing.T) string {
+	t.Helper()
+	broker, err := exec.LookPath("mosquitto")
+	if err != nil {
+		if broker, err = exec.LookPath("/usr/sbin/mosquitto"); err != nil {
+			t.Skip("mosquitto is not installed")
+		}
+	}
+	if out, _ := exec.Command(broker, "-h").Output(); !strings.HasPrefix(string(out), "mosquitto version 2.0.") {
+		t.Skipf("%s is not of version 2.0", broker)
+	}
+	return broker
 }
 
 // includeDir is a directory with one file to include, and others with a wrong one and one that includes itself.

@@ -81,6 +81,7 @@ type parser struct {
 	perListener                bool // per_listener_settings
 	security                   bool // a key came that per_listener_settings must stand before
 	portGiven                  bool
+	autosave                   Note // an autosave key that was written with another value than the default, and where; empty: none
 	logDestGiven, logTypeGiven bool
 }
 
@@ -237,6 +238,7 @@ func (p *parser) result() (*Config, error) {
 		return nil, p.errs
 	}
 	p.checkReachable()
+	p.checkAutosave()
 	return p.cfg, nil
 }
 

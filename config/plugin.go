@@ -37,7 +37,7 @@ const (
 	PasswordFile            // mosquitto_password_file.so, option password_file
 	ACLFile                 // mosquitto_acl_file.so, option acl_file
 	DynamicSecurity         // mosquitto_dynamic_security.so, option config_file
-	PersistSQLite           // mosquitto_persist_sqlite.so, which persistence takes the place of
+	PersistSQLite           // mosquitto_persist_sqlite.so, which counts as persistence true
 	SparkplugAware          // mosquitto_sparkplug_aware.so
 )
 

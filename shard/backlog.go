@@ -65,7 +65,7 @@ func (s *Shard) mark(class crossingClass, to int, b *backlog) {
 
 // marked answers another loop's mark: what it posted before has been handled here.
 func (s *Shard) marked(from int, class crossingClass) {
-	if class == published && s.crossing.full[passedOn] {
+	if class == published && (s.crossing.full[passedOn] || s.storageFull()) {
 		s.crossing.owed = append(s.crossing.owed, from)
 		return
 	}
@@ -88,11 +88,22 @@ func (s *Shard) through(from int, class crossingClass) {
 		}
 	}
 	x.full[class] = false
-	if class == passedOn {
+	s.releaseHeld()
+}
+
+// releaseHeld lets go on what waits for a backlog, or for the store, when neither is full.
+func (s *Shard) releaseHeld() {
+	x := &s.crossing
+	if s.storageFull() {
+		return
+	}
+	if !x.full[passedOn] {
 		for _, from := range x.owed {
 			s.post(from, mailThrough, uint32(published), nil)
 		}
 		x.owed = x.owed[:0]
+	}
+	if x.full[published] {
 		return
 	}
 	for _, ref := range x.held {
@@ -106,7 +117,7 @@ func (s *Shard) through(from int, class crossingClass) {
 
 // holdCrowded stops reading from a client that has just published while a backlog is over its bound.
 func (s *Shard) holdCrowded(c *client) {
-	if !s.crossing.full[published] || c.conn == nil || c.crowded {
+	if !(s.crossing.full[published] || s.storageFull()) || c.conn == nil || c.crowded {
 		return
 	}
 	c.crowded = true
@@ -117,7 +128,7 @@ func (s *Shard) holdCrowded(c *client) {
 
 // isHeld reports whether something keeps us from reading what the client sends.
 func (c *client) isHeld() bool {
-	return c.choked != 0 || c.crowded || c.answering || c.subscribing || c.slowed || (c.login != nil && !c.login.decided) || (c.session != nil && c.session.throttled > 0)
+	return c.choked != 0 || c.crowded || c.answering || c.subscribing || c.waiting || c.slowed || (c.login != nil && !c.login.decided) || (c.session != nil && c.session.throttled > 0)
 }
 
 // readOn reads from a client again, if nothing else holds it.

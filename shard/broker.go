@@ -9,6 +9,7 @@ import (
 
 	"github.com/noctulemq/noctule/config"
 	"github.com/noctulemq/noctule/loop"
+	"github.com/noctulemq/noctule/persist"
 	"github.com/noctulemq/noctule/router"
 )
 
@@ -25,8 +26,12 @@ type Broker struct {
 	strategy router.Strategy
 	seed     uint64
 	workers  *loop.Workers
-	control  *control // nil without a Control
-	flows    addressFlows
+	control  *control      // nil without a Control
+	store    persist.Store // nil: nothing is stored
+	wall     func() int64  // Unix milliseconds
+	// listeners is where restored messages may have come from.
+	listeners []*Listener
+	flows     addressFlows
 
 	messages messagePools
 	parcels  parcels
@@ -44,6 +49,8 @@ type Broker struct {
 	clients                      atomic.Int64
 	sessions                     atomic.Int64
 	stopped                      atomic.Bool
+	trouble                      atomic.Bool   // nothing can be stored at present
+	sessionNumber                atomic.Uint64 // the last one given to a durable session
 }
 
 // Listener is where clients come in: its settings, which a reload replaces, and its count.
@@ -78,11 +85,20 @@ type Options struct {
 	Group *loop.Group
 	// Control answers what is published to $CONTROL topics; nil: nobody does.
 	Control Control
+	// Store keeps what must outlive the broker; nil: nothing does. Whoever opened it closes it after Stop.
+	Store persist.Store
+	// Listeners are those of which restored messages may come.
+	Listeners []*Listener
+	// Wall returns Unix milliseconds; nil: the machine's clock.
+	Wall func() int64
 }
 
 // New makes a broker on the loops of o.Group, one shard each.
 func New(o Options) *Broker {
-	b := &Broker{log: o.Log, group: o.Group, loops: o.Group.Len(), hasher: router.NewHasher(o.Seed), seed: o.Seed}
+	b := &Broker{log: o.Log, group: o.Group, loops: o.Group.Len(), hasher: router.NewHasher(o.Seed), seed: o.Seed, store: o.Store, wall: o.Wall, listeners: o.Listeners}
+	if b.wall == nil {
+		b.wall = func() int64 { return time.Now().UnixMilli() }
+	}
 	b.cfg.Store(o.Config)
 	if b.log == nil {
 		b.log = Discard{}
@@ -192,6 +208,8 @@ type Snapshot struct {
 	RetainedMessages               int64
 	RetainedBytes                  int64
 	ActiveSubscriptions            int
+	// Store is what the store counts; zero without one.
+	Store persist.Stats
 	// Loops has what each loop and its shard counted, summed above.
 	Loops []LoopSnapshot
 }
@@ -219,6 +237,9 @@ func (b *Broker) Snapshot() (Snapshot, error) {
 		n.ActiveSubscriptions += subscriptions[i]
 	}
 	n.Connections, n.Clients, n.Sessions = b.connections.Load(), b.clients.Load(), b.sessions.Load()
+	if b.store != nil {
+		n.Store = b.store.Stats()
+	}
 	n.RetainedMessages, n.RetainedBytes = b.retainedCount.Load(), b.retainedBytes.Load()
 	return n, nil
 }
@@ -231,12 +252,13 @@ func (b *Broker) Stop() error {
 	}
 	deadline := time.Now().Add(b.config().ShutdownTimeout)
 	err := b.call((*Shard).stopAccepting)
-	err = errors.Join(err, b.settle(deadline))
+	err = errors.Join(err, b.settle(deadline), b.Save(), b.settle(deadline)) // who waits for the store is told
 	idle := make(chan struct{}, b.loops)
 	err = errors.Join(err, b.call(func(s *Shard) { s.closeAll(deadline, idle) }))
 	if err == nil {
 		waitIdle(idle, b.loops, time.Until(deadline)+second2)
 	}
+	err = errors.Join(err, b.call((*Shard).giveAll))
 	b.group.Stop()
 	return err
 }

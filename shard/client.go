@@ -27,6 +27,7 @@ const (
 	timerSession
 	timerRetained
 	timerFlow
+	timerStore
 )
 
 // client is one network connection (or one attached receiver), from accept to close. Loop thread only; it lives in
@@ -42,6 +43,7 @@ type client struct {
 	aliasIn  []string
 	aliasOut *aliasTable
 	login    *login // while a worker decides
+	acks     acks   // what it was not told yet
 	flow     *flow  // nil without rate limits
 
 	lastSeen int64 // monotonic ns of the last bytes received
@@ -63,7 +65,8 @@ type client struct {
 	tellWhy     bool             // it may be told reasons in words, in every packet that has room for them
 	mounted     bool             // its listener has a mount point
 	slowed      bool             // not read from until its rate allows
-	subscribing bool             // not read from until the first retained messages of its SUBSCRIBE are there
+	subscribing bool             // not read from until its SUBSCRIBE or UNSUBSCRIBE is answered
+	waiting     bool             // not read from because it waits for too many acknowledgements
 	answering   bool             // not read from while its $CONTROL message is handled
 }
 
@@ -165,6 +168,7 @@ func (s *Shard) freeClient(c *client) {
 	if c.login != nil {
 		c.login.gone.Store(true)
 	}
+	s.dropAcks(c)
 	key := c.key
 	*c = client{}
 	s.clients.put(key)
@@ -473,7 +477,7 @@ func (s *Shard) clientDue(c *client) {
 		s.close(c, disconnectedBy("no CONNECT in time", 0), false)
 	case connected:
 		due := c.lastSeen + int64(c.keepAlive)*second*3/2
-		if c.session.throttled > 0 || c.crowded || c.answering || c.subscribing || c.slowed {
+		if c.session.throttled > 0 || c.crowded || c.answering || c.subscribing || c.waiting || c.slowed {
 			due = s.loop.Now() + int64(c.keepAlive)*second*3/2 // we do not read from it
 		}
 		if unsent := c.conn.Unsent(); unsent < c.choked {

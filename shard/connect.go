@@ -229,6 +229,7 @@ func (s *Shard) accept(c *client, p *codec.Connect, who *identity, assigned bool
 	ack.SessionPresent, ss.expiry = present, expiry
 	s.settleIdentity(ss, who)
 	c.will = s.newWill(c, p)
+	s.settleDurability(ss)
 	s.broker.clients.Add(1)
 	s.count.Connects++
 	s.loop.Disarm(&c.timer)
@@ -342,6 +343,7 @@ func (s *Shard) takeOver(ss *session, old *client, sessionEnds bool) {
 		old.will = nil
 	}
 	ss.client, old.session, old.state = nil, nil, closing
+	s.dropAcks(old)
 	s.broker.clients.Add(-1)
 	s.loop.Disarm(&old.timer)
 	if old.conn == nil {

@@ -41,6 +41,9 @@ type Counters struct {
 	Throttled            uint64 // publishers held by slow_consumer_policy throttle
 	Choked               uint64 // clients not read on because they did not take their answers
 	Crowded              uint64 // publishers held by max_crossing_bytes
+	HeldWaiting          uint64 // clients held by persistence_max_waiting
+	RefusedStoring       uint64 // QoS 1 and 2 messages while nothing can be stored
+	Commits              uint64 // batches given to the store
 	Slowed               uint64 // clients not read from for a while because of a rate limit
 	Expired              uint64 // messages
 	ExpiredSessions      uint64
@@ -62,7 +65,8 @@ func (c *Counters) add(o *Counters) {
 		{&c.RefusedSubscriptions, &o.RefusedSubscriptions}, {&c.RefusedRetained, &o.RefusedRetained},
 		{&c.Oversize, &o.Oversize}, {&c.RefusedTopics, &o.RefusedTopics}, {&c.TooLargeForClient, &o.TooLargeForClient},
 		{&c.DroppedQueued, &o.DroppedQueued}, {&c.DroppedOutput, &o.DroppedOutput},
-		{&c.DroppedShared, &o.DroppedShared}, {&c.Throttled, &o.Throttled}, {&c.Choked, &o.Choked}, {&c.Crowded, &o.Crowded}, {&c.Slowed, &o.Slowed}, {&c.Expired, &o.Expired},
+		{&c.DroppedShared, &o.DroppedShared}, {&c.Throttled, &o.Throttled}, {&c.Choked, &o.Choked}, {&c.Crowded, &o.Crowded}, {&c.HeldWaiting, &o.HeldWaiting}, {&c.RefusedStoring, &o.RefusedStoring}, {&c.Commits, &o.Commits},
+		{&c.Slowed, &o.Slowed}, {&c.Expired, &o.Expired},
 		{&c.ExpiredSessions, &o.ExpiredSessions}, {&c.UnknownAcks, &o.UnknownAcks}, {&c.ReusedIDs, &o.ReusedIDs},
 		{&c.OverReceiveMax, &o.OverReceiveMax},
 	}

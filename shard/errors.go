@@ -24,6 +24,7 @@ var (
 	errReceiveMaximum = &codec.Error{Code: codec.ReceiveMaximumExceeded, Req: "MQTT-3.3.4-8", Detail: "receive maximum exceeded"}
 	errFilter         = &codec.Error{Code: codec.MalformedPacket, Req: "MQTT-4.7.1-1", Detail: "invalid topic filter"}
 	errNoLocalShared  = &codec.Error{Code: codec.ProtocolError, Req: "MQTT-3.8.3-4", Detail: "no-local on a shared subscription"}
+	errStoring        = &codec.Error{Code: codec.QuotaExceeded, Req: "MQTT-4.13.1-1", Detail: "nothing can be stored at present"}
 	errShareName      = &codec.Error{Code: codec.MalformedPacket, Req: "MQTT-4.8.2-1", Detail: "invalid share name"}
 )
 

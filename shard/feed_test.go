@@ -11,6 +11,7 @@ import (
 	"github.com/noctulemq/noctule/codec"
 	"github.com/noctulemq/noctule/config"
 	"github.com/noctulemq/noctule/loop"
+	"github.com/noctulemq/noctule/persist"
 )
 
 // feed is a loop.System without state for each socket, so that what a measurement sees is the broker's: sockets are
@@ -101,12 +102,19 @@ func (f *feed) Now() int64                      { f.clock++; return f.clock }
 // feedBroker makes a broker of one loop with n clients, each greeted, and turns until all are connected.
 func feedBroker(t testing.TB, n int32, cfg *config.Config, greeting func(fd int32) []byte) (*feed, *loop.Loop, *Broker) {
 	t.Helper()
+	return feedBrokerWith(t, n, Options{Config: cfg}, greeting)
+}
+
+// feedBrokerWith is feedBroker with more options.
+func feedBrokerWith(t testing.TB, n int32, o Options, greeting func(fd int32) []byte) (*feed, *loop.Loop, *Broker) {
+	t.Helper()
 	f := &feed{greeting: greeting, toAccept: n, said: make(map[int32][]byte)}
 	g, err := loop.NewGroup(1, loop.GroupOptions{System: func(int) (loop.System, error) { return f, nil }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := New(Options{Config: cfg, Group: g, Seed: 1})
+	o.Group, o.Seed = g, 1
+	b := New(o)
 	ls := loop.NewSimNet(1).Listen(netip.MustParseAddrPort("127.0.0.1:1883"))
 	ls.Tag = NewListener(config.NewListener(), Everyone{})
 	if err := g.Loop(0).Listen(ls); err != nil {
@@ -153,13 +161,30 @@ func fanoutTurn(t testing.TB, n int32) func() {
 }
 
 // pairTurn publishes one message to one subscriber and acknowledges it on both sides.
-func pairTurn(t testing.TB, qos uint8) func() {
-	f, l, b := feedBroker(t, 2, config.Default(), func(fd int32) []byte {
+func pairTurn(t testing.TB, qos uint8) func() { return pairTurnWith(t, qos, Options{Config: config.Default()}) }
+
+// pairTurnWith is pairTurn with options; with a store the subscriber's session is stored.
+func pairTurnWith(t testing.TB, qos uint8, o Options) func() {
+	f, l, b := feedBrokerWith(t, 2, o, func(fd int32) []byte {
 		if fd == 0 {
 			return hello("publisher", "other", 0)
 		}
-		return hello("receiver", "bench/+", qos)
+		h := hello("receiver", "bench/+", qos)
+		if o.Store != nil {
+			h[9] &^= 2 // no clean session
+		}
+		return h
 	})
+	for b.shards[0].index.Len() < 2 {
+		l.Turn(false)
+	}
+	turn := func() {
+		for range 3 {
+			if l.Turn(false); o.Store == nil {
+				return
+			}
+		}
+	}
 	packet := publishPacket(qos, 7)
 	pubrel := codec.AppendAck(nil, codec.TypePubrel, codec.V311, 7, codec.Success)
 	id := uint16(0)
@@ -167,15 +192,15 @@ func pairTurn(t testing.TB, qos uint8) func() {
 	reply := func(t codec.Type) {
 		answer = codec.AppendAck(answer[:0], t, codec.V311, id, codec.Success)
 		f.say(1, answer)
-		l.Turn(false)
+		turn()
 	}
 	ss := b.shards[0].sessions.at(b.shards[0].byID["receiver"])
 	return func() {
 		f.say(0, packet)
-		l.Turn(false)
+		turn()
 		if qos == 2 {
 			f.say(0, pubrel)
-			l.Turn(false)
+			turn()
 		}
 		if id++; id == 0 {
 			id = 1
@@ -205,6 +230,12 @@ func TestSteadyTrafficAllocatesNothing(t *testing.T) {
 	f("QoS 0 to 10", fanoutTurn(t, 11))
 	f("QoS 1 pair", pairTurn(t, 1))
 	f("QoS 2 pair", pairTurn(t, 2))
+	store := persist.NewMemory()
+	store.Auto = true
+	f("QoS 1 pair with a store", pairTurnWith(t, 1, Options{Config: config.Default(), Store: store}))
+	if n := store.Stats().Ops; n > 4 {
+		t.Errorf("%d changes stored for messages that are acknowledged at once", n)
+	}
 }
 
 func BenchmarkFanoutQoS0(b *testing.B) {
@@ -223,6 +254,20 @@ func BenchmarkPair(b *testing.B) {
 	for _, qos := range []uint8{1, 2} {
 		b.Run(fmt.Sprintf("qos=%d", qos), func(b *testing.B) {
 			turn := pairTurn(b, qos)
+			b.ReportAllocs()
+			for b.Loop() {
+				turn()
+			}
+		})
+	}
+}
+
+func BenchmarkPairStored(b *testing.B) {
+	for _, qos := range []uint8{1, 2} {
+		b.Run(fmt.Sprintf("qos=%d", qos), func(b *testing.B) {
+			store := persist.NewMemory()
+			store.Auto = true
+			turn := pairTurnWith(b, qos, Options{Config: config.Default(), Store: store})
 			b.ReportAllocs()
 			for b.Loop() {
 				turn()

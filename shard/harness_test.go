@@ -46,15 +46,26 @@ func newWorld(t testing.TB, loops int, change func(*config.Config, *config.Liste
 // newWorldOn is newWorld with the operating systems of the loops given.
 func newWorldOn(t testing.TB, net *loop.SimNet, system func(int) (loop.System, error), loops int, cfg *config.Config, lc config.Listener) *world {
 	t.Helper()
+	return newWorldWith(t, net, system, loops, Options{Config: cfg}, lc)
+}
+
+// newWorldWith is newWorldOn with more options of the broker.
+func newWorldWith(t testing.TB, net *loop.SimNet, system func(int) (loop.System, error), loops int, o Options, lc config.Listener) *world {
+	t.Helper()
 	w := &world{t: t, net: net, log: &logged{}}
 	g, err := loop.NewGroup(loops, loop.GroupOptions{System: system})
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.group = g
-	w.broker = New(Options{Config: cfg, Group: g, Seed: 1, Log: w.log})
+	tag := NewListener(lc, Everyone{})
+	o.Group, o.Seed, o.Log, o.Listeners = g, 1, w.log, []*Listener{tag}
+	w.broker = New(o)
+	if err := w.broker.Restore(); err != nil {
+		t.Fatal(err)
+	}
 	w.listener = w.net.Listen(netip.MustParseAddrPort("127.0.0.1:1883"))
-	w.listener.Tag = NewListener(lc, Everyone{})
+	w.listener.Tag = tag
 	for i := range loops {
 		if err := g.Loop(i).Listen(w.listener); err != nil {
 			t.Fatal(err)

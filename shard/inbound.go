@@ -19,8 +19,11 @@ type inbound struct {
 }
 
 type heldMessage struct {
-	msg *Message // one reference
-	id  uint16
+	msg      *Message // one reference
+	receipt  *receipt // of the PUBREC, or when released of the PUBCOMP, that waits; else nil
+	id       uint16
+	stored   bool
+	released bool // PUBREL has come and what it brings is being stored
 }
 
 // inboundIndexed is the number of held messages from which they are indexed.
@@ -151,6 +154,14 @@ func (s *Shard) publish(c *client, h codec.Header, packet, body []byte) error {
 		s.acknowledge(c, in.QoS, in.PacketID, codec.NotAuthorized)
 		return nil
 	}
+	if in.QoS > 0 && s.broker.trouble.Load() {
+		s.count.RefusedStoring++
+		if c.version != codec.V5 {
+			return errStoring // 3.x has no other way to say that it was not taken
+		}
+		s.acknowledge(c, in.QoS, in.PacketID, codec.QuotaExceeded)
+		return nil
+	}
 	if limit := s.cfg.MessageSizeLimit; limit > 0 && len(in.Payload) > int(limit) {
 		s.count.Oversize++
 		s.acknowledge(c, in.QoS, in.PacketID, codec.PacketTooLarge)
@@ -178,6 +189,10 @@ func (s *Shard) publish(c *client, h codec.Header, packet, body []byte) error {
 	if in.QoS == 2 {
 		return s.holdQoS2(c, p, in)
 	}
+	if in.QoS == 1 {
+		p.receipt = s.newReceipt(c, codec.TypePuback, in.PacketID)
+	}
+	r := p.receipt
 	matched := s.publishRouted(p)
 	p.reset()
 	s.holdCrowded(c)
@@ -186,7 +201,7 @@ func (s *Shard) publish(c *client, h codec.Header, packet, body []byte) error {
 		if !matched {
 			code = codec.NoMatchingSubscribers
 		}
-		s.sendAck(c, codec.TypePuback, in.PacketID, code)
+		s.await(c, r, codec.TypePuback, in.PacketID, code)
 	}
 	return nil
 }
@@ -240,9 +255,9 @@ func (s *Shard) resolveAlias(c *client, in *codec.Publish) error {
 func (s *Shard) acknowledge(c *client, qos uint8, id uint16, code codec.ReasonCode) {
 	switch qos {
 	case 1:
-		s.sendAck(c, codec.TypePuback, id, code)
+		s.sendAnswer(c, codec.TypePuback, id, code)
 	case 2:
-		s.sendAck(c, codec.TypePubrec, id, code)
+		s.sendAnswer(c, codec.TypePubrec, id, code)
 	}
 }
 
@@ -254,13 +269,18 @@ func (s *Shard) holdQoS2(c *client, p *publication, in *codec.Publish) error {
 		ss.in = &inbound{}
 	}
 	if i := ss.in.find(in.PacketID); i >= 0 {
-		m := ss.in.held[i].msg
-		if m.Topic() == p.name && bytes.Equal(m.Payload(), p.payload) {
+		h := &ss.in.held[i]
+		if h.released {
 			p.reset()
-			s.sendAck(c, codec.TypePubrec, in.PacketID, codec.Success)
+			return errAckState // its PUBREL was not answered yet [MQTT-4.3.3-2]
+		}
+		if m := h.msg; m.Topic() == p.name && bytes.Equal(m.Payload(), p.payload) {
+			p.reset()
+			s.answerAgain(c, h, codec.TypePubrec)
 			return nil
 		}
 		s.count.ReusedIDs++
+		s.unstoreInbound(ss, h)
 		s.unkeep(ss.in.take(i))
 	}
 	if s.inboundFull(ss.in, p.size()) {
@@ -271,8 +291,37 @@ func (s *Shard) holdQoS2(c *client, p *publication, in *codec.Publish) error {
 	m := s.keep(p.message(&s.broker.messages))
 	p.reset()
 	ss.in.add(m, in.PacketID)
-	s.sendAck(c, codec.TypePubrec, in.PacketID, codec.Success)
+	h := &ss.in.held[len(ss.in.held)-1]
+	if ss.isDurable() {
+		h.receipt = s.newReceipt(c, codec.TypePubrec, in.PacketID)
+	}
+	s.storeInbound(ss, h, h.receipt)
+	s.await(c, h.receipt, codec.TypePubrec, in.PacketID, codec.Success)
 	return nil
+}
+
+// answerAgain answers a packet that came again: behind the first one's answer, if that still waits.
+func (s *Shard) answerAgain(c *client, h *heldMessage, kind codec.Type) {
+	r := h.receipt
+	switch {
+	case r == nil || r.listed:
+		s.sendAnswer(c, kind, h.id, codec.Success)
+	default: // of a connection that has gone
+		s.address(r, c)
+		s.list(c, r)
+	}
+}
+
+// answered forgets a receipt that has what it waited for.
+func (in *inbound) answered(s *Shard, r *receipt) {
+	i := in.find(r.id)
+	if i < 0 || in.held[i].receipt != r {
+		return
+	}
+	in.held[i].receipt = nil
+	if in.held[i].released {
+		s.unkeep(in.take(i))
+	}
 }
 
 // warnReceiveMaximum says once per connection that a client has more QoS 2 messages open than it was told.
@@ -292,22 +341,70 @@ func (s *Shard) pubrel(c *client, a *codec.Ack) error {
 	ss := c.session
 	i := ss.in.find(a.PacketID)
 	if i < 0 {
-		s.sendAck(c, codec.TypePubcomp, a.PacketID, codec.Success)
+		s.sendAnswer(c, codec.TypePubcomp, a.PacketID, codec.Success)
+		return nil
+	}
+	if h := &ss.in.held[i]; h.released {
+		s.answerAgain(c, h, codec.TypePubcomp)
+		return nil
+	}
+	if ss.in.held[i].stored {
+		s.releaseStored(c, &ss.in.held[i])
 		return nil
 	}
 	m := ss.in.take(i)
 	if m.expiry != 0 && m.expiry <= s.loop.Now() { // [MQTT-3.3.2-5]
 		s.count.Expired++
 		s.unkeep(m)
-		s.sendAck(c, codec.TypePubcomp, a.PacketID, codec.Success)
+		s.sendAnswer(c, codec.TypePubcomp, a.PacketID, codec.Success)
 		return nil
 	}
 	p := &s.pub
 	p.load(m, s.loop.Now())
 	s.unkeep(m)
+	r := s.newReceipt(c, codec.TypePubcomp, a.PacketID)
+	p.receipt = r
 	s.publishRouted(p)
 	p.reset()
 	s.holdCrowded(c)
-	s.sendAck(c, codec.TypePubcomp, a.PacketID, codec.Success)
+	s.await(c, r, codec.TypePubcomp, a.PacketID, codec.Success)
 	return nil
+}
+
+// releaseStored routes a QoS 2 message of a durable session. It stays held until what it becomes is stored.
+func (s *Shard) releaseStored(c *client, h *heldMessage) {
+	r := s.newReceipt(c, codec.TypePubcomp, h.id)
+	if r == nil { // nobody waits
+		m, id := h.msg, h.id
+		s.unstoreInbound(c.session, h)
+		m.Retain()
+		s.unkeep(c.session.in.take(c.session.in.find(id)))
+		s.routeReleased(m, nil)
+		m.Release()
+		s.sendAnswer(c, codec.TypePubcomp, id, codec.Success)
+		return
+	}
+	r.held = &heldRelease{msg: h.msg.Retain(), session: c.session.number}
+	r.group = &group{parts: make([][]groupPart, s.loops)}
+	if before := h.receipt; before != nil {
+		before.session = sessionRef{} // its PUBREC goes out before the PUBCOMP
+	}
+	h.released, h.receipt = true, r
+	m := h.msg
+	s.routeReleased(m, r)
+	s.holdCrowded(c)
+	s.await(c, r, codec.TypePubcomp, r.id, codec.Success)
+}
+
+// routeReleased routes a QoS 2 message whose PUBREL has come, unless it has expired [MQTT-3.3.2-5].
+func (s *Shard) routeReleased(m *Message, r *receipt) {
+	if m.expiry != 0 && m.expiry <= s.loop.Now() {
+		s.count.Expired++
+		return
+	}
+	p := &s.pub
+	p.load(m, s.loop.Now())
+	p.receipt = r
+	s.publishRouted(p)
+	p.reset()
 }

@@ -54,9 +54,18 @@ func (b *Broker) Inject(in Injection, done func(matched bool)) error {
 		p.load(m, s.loop.Now())
 		m.Release()
 		s.count.Injected++
+		var r *receipt
+		if done != nil {
+			r = s.newReceipt(nil, 0, 0)
+		}
+		p.receipt = r
 		matched := s.publishRouted(p)
 		p.reset()
-		if done != nil {
+		switch {
+		case r != nil:
+			r.then = func() { done(matched) }
+			s.fulfil(r)
+		case done != nil:
 			done(matched)
 		}
 	}})
@@ -168,6 +177,7 @@ func (s *Shard) attach(a *Attachment, id string, o AttachOptions) (present bool,
 	}
 	ss.client, a.client = c, c
 	ss.expiry = s.cappedExpiry(o.SessionExpiry)
+	s.settleDurability(ss)
 	s.broker.clients.Add(1)
 	s.count.Connects++
 	s.setOnline(ss, true)

@@ -7,6 +7,7 @@ import (
 	"unsafe"
 
 	"github.com/noctulemq/noctule/loop"
+	"github.com/noctulemq/noctule/persist"
 )
 
 // messageClasses are the body sizes in bytes for which spent messages are kept for reuse. Larger bodies go to the
@@ -41,6 +42,7 @@ type Message struct {
 	origin origin
 	// source is who published a retained message, where that matters; it is only compared and asked for its words.
 	source *identity
+	mark   persist.Mark // the store's
 }
 
 // origin names a publishing session: its loop, its index in that loop's slab and the generation of the slot.
@@ -160,5 +162,6 @@ func (m *Message) released(left int32) {
 	}
 	m.buf = m.buf[:0]
 	m.qos, m.retain, m.expiry, m.version, m.origin, m.source = 0, false, 0, 0, origin{}, nil
+	m.mark = persist.Mark{}
 	m.pool.Put(m)
 }

@@ -34,12 +34,15 @@ type delivery struct {
 	share *router.Share
 	// ids are the subscription identifiers when there are several; with one it is in id.
 	ids    *[]uint32
+	seq    uint64 // its number in the store; never smaller than that of the one before
+	place  place  // where it was stored; 0: not stored
 	subID  uint32
 	id     uint16
 	state  deliveryState
 	qos    uint8
 	retain bool
 	again  bool // it was sent on an earlier connection: DUP [MQTT-3.3.1-1]
+	gated  bool // its PUBLISH, or in state awaitPubcomp its PUBREL, waits until it is stored
 }
 
 // outbound is a session's in-flight window and the queue behind it, in one ring in the order of sending. Loop thread
@@ -55,6 +58,8 @@ type outbound struct {
 
 	// Of the deliveries from next on, how many were sent on an earlier connection, and how many are done.
 	resend, holes int
+
+	lastSeq uint64 // of the deliveries that were stored
 
 	inflight      int
 	inflightBytes int64
@@ -102,7 +107,7 @@ func (o *outbound) push(id uint16) *delivery {
 	}
 	d := o.at(o.n)
 	o.n++
-	*d = delivery{id: id}
+	*d = delivery{id: id, seq: o.lastSeq} // in order also when it is not stored
 	return d
 }
 
@@ -153,6 +158,19 @@ func (o *outbound) rewind() {
 		}
 	}
 	o.next, o.inflight, o.inflightBytes = 0, 0, 0
+}
+
+// storeSent stores which deliveries a durable session's client may have got, when it goes.
+func (s *Shard) storeSent(ss *session) {
+	o := ss.out
+	if o == nil || !ss.isDurable() {
+		return
+	}
+	for i := range o.next {
+		if d := o.at(i); d.state == awaitPuback || d.state == awaitPubrec {
+			s.storeAgain(ss, d, true)
+		}
+	}
 }
 
 // closeHoles takes the done deliveries among those that were never sent out of the ring; what is behind them moves up
@@ -210,6 +228,9 @@ func (s *Shard) pump(ss *session) {
 			break
 		}
 		d := o.at(o.next)
+		if d.gated {
+			break // ungate goes on
+		}
 		o.next++
 		s.sendDelivery(ss, c, d)
 	}
@@ -237,20 +258,20 @@ func (s *Shard) sendDelivery(ss *session, c *client, d *delivery) {
 	}
 	if d.msg.expiry != 0 && d.msg.expiry <= s.loop.Now() && !d.again {
 		s.count.Expired++
-		s.finish(o, d)
+		s.finish(ss, d)
 		return
 	}
 	p := &s.queuedPub
 	p.load(d.msg, s.loop.Now())
 	if ss.who != nil && !s.may(ss.who, auth.Receive, p.name) {
 		p.reset()
-		s.finish(o, d)
+		s.finish(ss, d)
 		return
 	}
 	sent := s.sendPublish(c, p, &outgoing{qos: d.qos, retain: d.retain, dup: d.again, id: d.id, subID: d.subID, ids: d.ids})
 	p.reset()
 	if !sent || d.qos == 0 {
-		s.finish(o, d)
+		s.finish(ss, d)
 		return
 	}
 	o.inflight++
@@ -264,8 +285,9 @@ func (s *Shard) sendDelivery(ss *session, c *client, d *delivery) {
 }
 
 // finish ends a delivery that is not in flight (or no longer counted as such) and gives its message back.
-func (s *Shard) finish(o *outbound, d *delivery) {
-	d.state = done
+func (s *Shard) finish(ss *session, d *delivery) {
+	s.unstoreDelivery(ss, d)
+	d.state, d.gated = done, false
 	if d.msg != nil {
 		s.unkeep(d.msg)
 		d.msg = nil
@@ -280,7 +302,7 @@ func (s *Shard) settle(ss *session, d *delivery) {
 	if d.msg != nil {
 		o.inflightBytes -= d.size()
 	}
-	s.finish(o, d)
+	s.finish(ss, d)
 	o.trim()
 	if o.next < o.n || ss.throttling != nil || ss.replays != nil {
 		s.pump(ss)
@@ -307,6 +329,8 @@ func (s *Shard) enqueue(ss *session, p *publication, g *outgoing, share *router.
 	if !direct && !s.admit(ss, p, size) {
 		return
 	}
+	gated := g.qos == 2 && ss.isDurable() && s.storage.waits
+	direct = direct && !gated
 	if o.n >= packetIDs {
 		s.dropQueued(ss, c, "no packet identifier is free")
 		return
@@ -323,8 +347,11 @@ func (s *Shard) enqueue(ss *session, p *publication, g *outgoing, share *router.
 	}
 	m := p.message(&s.broker.messages)
 	if !direct {
-		d.msg = s.keep(m)
+		d.msg, d.gated = s.keep(m), gated
 		o.queuedBytes += size
+		if ss.isDurable() {
+			s.storeDelivery(ss, d, p.receipt)
+		}
 		if c != nil && c.conn != nil && o.inflight == 0 {
 			c.conn.WantDrain() // no acknowledgement will come to continue
 		}
@@ -343,6 +370,9 @@ func (s *Shard) enqueue(ss *session, p *publication, g *outgoing, share *router.
 	d.state = awaitPuback
 	if g.qos == 2 {
 		d.state = awaitPubrec
+	}
+	if ss.isDurable() {
+		s.storeDelivery(ss, d, p.receipt)
 	}
 }
 
@@ -377,7 +407,9 @@ func (s *Shard) pubrec(c *client, a *codec.Ack) error {
 			s.settle(c.session, d)
 			return nil
 		}
-		s.sendAck(c, codec.TypePubrel, a.PacketID, codec.Success)
+		if !d.gated {
+			s.sendAck(c, codec.TypePubrel, a.PacketID, codec.Success)
+		}
 		return nil
 	case awaitPubrec:
 	default:
@@ -389,9 +421,14 @@ func (s *Shard) pubrec(c *client, a *codec.Ack) error {
 	}
 	d.state = awaitPubcomp
 	c.session.out.inflightBytes -= d.size()
+	if d.place != 0 {
+		s.storeRelease(c.session, d)
+	}
 	s.unkeep(d.msg)
 	d.msg = nil
-	s.sendAck(c, codec.TypePubrel, a.PacketID, codec.Success)
+	if !d.gated {
+		s.sendAck(c, codec.TypePubrel, a.PacketID, codec.Success)
+	}
 	return nil
 }
 

@@ -25,6 +25,8 @@ type publication struct {
 	origin        origin
 	source        *identity
 
+	receipt *receipt // who waits until it is stored; nil: nobody
+
 	// body is the packet's own array when the loop gave it away, so that msg can keep it instead of a copy.
 	body []byte
 	// msg is made when the publication must outlive the turn; the publication holds one reference.
@@ -50,7 +52,7 @@ func (p *publication) reset() {
 			p.used &^= 1 << i
 		}
 	}
-	p.name, p.props, p.payload, p.body, p.msg = "", nil, nil, nil, nil
+	p.name, p.props, p.payload, p.body, p.msg, p.receipt = "", nil, nil, nil, nil, nil
 	p.qos, p.retain, p.expiry, p.expirySeconds, p.version, p.origin, p.source, p.scanned = 0, false, 0, 0, 0, origin{}, nil, false
 }
 

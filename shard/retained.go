@@ -84,14 +84,19 @@ func (s *Shard) storeRetained(p *publication) {
 	m := p.message(&s.broker.messages)
 	m.version = p.version
 	if partition == int(s.id) {
-		s.keepRetained(m)
+		s.keepRetained(m, p.receipt)
+		return
+	}
+	if p.receipt != nil {
+		s.postMessage(published, partition, mailRetainReceipt, p.receipt.sendWith(m), m.size())
 		return
 	}
 	s.postMessage(published, partition, mailRetain, m.Retain(), m.size())
 }
 
-// keepRetained stores, replaces or clears one topic of this partition [MQTT-3.3.1-6] [MQTT-3.3.1-7].
-func (s *Shard) keepRetained(m *Message) {
+// keepRetained stores, replaces or clears one topic of this partition [MQTT-3.3.1-6] [MQTT-3.3.1-7]. r, which may be nil,
+// waits until that is on disk.
+func (s *Shard) keepRetained(m *Message, waiting *receipt) {
 	r := &s.retained
 	topic := m.Topic()
 	old, have := r.tree.Get(topic)
@@ -100,18 +105,21 @@ func (s *Shard) keepRetained(m *Message) {
 	}
 	if len(m.Payload()) == 0 {
 		if have {
-			s.removeRetained(topic, old)
+			s.removeRetained(topic, old, waiting)
 		}
 		s.rememberCleared(topic, m.version)
 		return
 	}
 	if !s.broker.admitRetained(old, m) {
 		if have {
-			s.removeRetained(topic, old) // nobody shall take it for the present one
+			s.removeRetained(topic, old, waiting) // nobody shall take it for the present one
 		}
 		s.count.RefusedRetained++
 		s.logRetainedFull(topic)
 		return
+	}
+	if s.storesRetained(topic) {
+		s.changeRetained(old, m, waiting)
 	}
 	r.tree.Set(topic, s.keep(m))
 	if have {
@@ -148,7 +156,10 @@ func (r *retained) dropReplaced() {
 	heap.Init(&r.expiring)
 }
 
-func (s *Shard) removeRetained(topic string, old *Message) {
+func (s *Shard) removeRetained(topic string, old *Message, waiting *receipt) {
+	if s.storesRetained(topic) {
+		s.changeRetained(old, nil, waiting)
+	}
 	s.retained.tree.Delete(topic)
 	s.broker.retainedBytes.Add(-old.size())
 	s.broker.retainedCount.Add(-1)
@@ -181,7 +192,7 @@ func (s *Shard) retainedDue() {
 		m := heap.Pop(&r.expiring).(*Message)
 		if have, ok := r.tree.Get(m.Topic()); ok && have == m {
 			s.count.Expired++
-			s.removeRetained(m.Topic(), m)
+			s.removeRetained(m.Topic(), m, nil)
 		}
 		m.Release()
 	}
@@ -463,10 +474,7 @@ func (s *Shard) gather(c *client, p *pendingSuback) {
 		p.waiting++
 		s.sendLookup(r)
 	}
-	if c.conn != nil {
-		c.subscribing = true
-		c.conn.Pause()
-	}
+	s.holdSubscriber(c)
 }
 
 // sendLookup sends a look-up to its partition; fetched takes it back.

@@ -50,6 +50,13 @@ func (s *Shard) routeAway(p *publication, r *route) bool {
 		return true
 	}
 	m := p.message(&s.broker.messages)
+	if p.receipt != nil {
+		for left := loops; left != 0; left &= left - 1 {
+			s.count.Crossed++
+			s.postMessage(published, bits.TrailingZeros64(left), mailReceipt, p.receipt.sendWith(m), m.size())
+		}
+		return true
+	}
 	for left := loops; left != 0; left &= left - 1 {
 		s.count.Crossed++
 		s.postMessage(published, bits.TrailingZeros64(left), mailPublish, m.Retain(), m.size())

@@ -28,6 +28,12 @@ type session struct {
 	timer   loop.Timer
 	endsAt  int64 // while disconnected: when the session expires, monotonic ns; 0: never
 
+	// number is the session's in the store, 0 when nothing of it is stored; place is where its record is written, and rewritten
+	// tells that an earlier one was given away.
+	number    uint64
+	place     place
+	rewritten bool
+
 	throttling *throttling
 	throttled  int    // how many full queues hold this publisher back
 	mark       uint64 // the last publication that counted this session, when copies are merged
@@ -125,11 +131,13 @@ func (s *Shard) lookup(key, gen uint32) *session {
 // endSession discards everything of a session [MQTT-3.1.2-23] except its will, which the caller has dealt with.
 func (s *Shard) endSession(ss *session) {
 	s.loop.Disarm(&ss.timer)
+	handOn := s.handOn(ss)
+	s.unstore(ss)
 	for _, filter := range ss.subs.list {
 		s.dropSubscription(ss, filter)
 	}
 	s.cancelReplays(ss)
-	handOn := s.releaseOutbound(ss)
+	s.releaseOutbound(ss)
 	ss.in.release(s)
 	s.unthrottleAll(ss)
 	delete(s.byID, ss.id)
@@ -149,26 +157,47 @@ func (s *Shard) clearSession(ss *session) *session {
 	return s.newSession(id)
 }
 
-// releaseOutbound gives back every queued message and returns those that a shared subscription chose this session
-// for and that another member may still get: never a QoS 2 message that was sent [MQTT-4.8.2-5].
-func (s *Shard) releaseOutbound(ss *session) []*sharedDelivery {
+// handOn returns the deliveries that a shared subscription chose an ending session for and that another member may still
+// get: never a QoS 2 message that was sent [MQTT-4.8.2-5]. What is stored of them stays until they are stored elsewhere.
+func (s *Shard) handOn(ss *session) (all []*sharedDelivery) {
 	o := ss.out
 	if o == nil {
 		return nil
 	}
-	var handOn []*sharedDelivery
 	for i := range o.n {
 		d := o.at(i)
 		sentQoS2 := d.qos == 2 && (d.state != queued || d.again)
-		if d.state != done && d.share != nil && d.msg != nil && !sentQoS2 {
-			handOn = append(handOn, s.newSharedDelivery(d.msg.Retain(), *d.share))
+		if d.state == done || d.share == nil || d.msg == nil || sentQoS2 {
+			continue
 		}
-		if d.state != done {
-			s.finish(o, d)
+		next := s.newSharedDelivery(d.msg.Retain(), *d.share)
+		if d.place != 0 && d.place != placeGrouped {
+			if r := s.newReceipt(nil, 0, 0); r != nil {
+				number, seq, m := ss.number, d.seq, d.msg.Retain()
+				r.then = func() {
+					s.change(s.batchFor(false), deleteDelivery(number, seq, m), nil)
+					m.Release()
+				}
+				next.receipt, d.place = r, 0
+			}
+		}
+		all = append(all, next)
+	}
+	return all
+}
+
+// releaseOutbound gives back every queued message.
+func (s *Shard) releaseOutbound(ss *session) {
+	o := ss.out
+	if o == nil {
+		return
+	}
+	for i := range o.n {
+		if d := o.at(i); d.state != done {
+			s.finish(ss, d)
 		}
 	}
 	ss.out = nil
-	return handOn
 }
 
 // leave unlinks a client from its session: the will is published or kept for its delay, and the session ends or
@@ -177,6 +206,7 @@ func (s *Shard) leave(c *client, why cause, withWill bool) {
 	ss := c.session
 	c.session, c.state = nil, closing
 	ss.client = nil
+	s.dropAcks(c)
 	s.unthrottleAll(ss) // nobody waits for a consumer that is away
 	s.broker.clients.Add(-1)
 	s.logLeft(c, ss, why)
@@ -197,12 +227,14 @@ func (s *Shard) leave(c *client, why cause, withWill bool) {
 		s.endSession(ss)
 		return
 	}
+	s.storeSent(ss)
 	ss.out.rewind()
 	s.setOnline(ss, false)
 	ss.endsAt = 0
 	if ss.expiry != expiryNever {
 		ss.endsAt = s.loop.Now() + int64(ss.expiry)*second
 	}
+	s.storeSession(ss)
 	s.armSession(ss)
 }
 
@@ -230,6 +262,7 @@ func (s *Shard) sessionDue(ss *session) {
 	if ss.will != nil && (ends || ss.willAt <= now) {
 		s.willsDue = append(s.willsDue, ss.will)
 		ss.will = nil
+		s.storeSession(ss)
 	}
 	if ends {
 		s.count.ExpiredSessions++

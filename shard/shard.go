@@ -41,6 +41,7 @@ type Shard struct {
 	comings       map[uint64]*gauge // of hashes of client identifiers, under client_connection_rate
 
 	crossing crossings
+	storage  storage
 	// parcels are those being filled, by loop; parcelsOpen has a bit for each.
 	parcels     []*parcel
 	parcelsOpen uint64
@@ -105,6 +106,7 @@ func newShard(b *Broker, id int, l *loop.Loop) *Shard {
 	s.retainedTimer.Kind = timerRetained
 	s.parcels = make([]*parcel, b.loops)
 	s.crossing.max = s.cfg.MaxCrossingBytes
+	s.initStorage()
 	for class := range s.crossing.to {
 		s.crossing.to[class] = make([]backlog, b.loops)
 	}
@@ -113,23 +115,27 @@ func newShard(b *Broker, id int, l *loop.Loop) *Shard {
 
 // Kinds of mail between shards. The body's type follows the name.
 const (
-	mailPublish    uint32 = iota + 1 // *Message: route it to our sessions
-	mailParcel                       // *parcel: route what is in it to our sessions
-	mailRetain                       // *Message: store it in our partition
-	mailFetch                        // *replay: look up in our partition
-	mailFetched                      // *replay: came back
-	mailJoin                         // *groupJoin: take a member into a group that lives here
-	mailJoined                       // *groupJoin: taken
-	mailLeave                        // *groupLeave: a member is gone
-	mailOnline                       // *groupLeave: a member came or went
-	mailShared                       // *sharedDelivery: for a member here
-	mailSharedBack                   // *sharedDelivery: the member did not take it
-	mailHold                         // *throttleMail: stop reading from our publisher Arg
-	mailResume                       // *throttleMail: read from it again
-	mailMark                         // Arg is a crossingClass: answer when all before it is handled
-	mailThrough                      // Arg is a crossingClass: the answer
-	mailNudge                        // nothing: take another turn
-	mailCall                         // func(*Shard): from the control plane
+	mailPublish       uint32 = iota + 1 // *Message: route it to our sessions
+	mailParcel                          // *parcel: route what is in it to our sessions
+	mailRetain                          // *Message: store it in our partition
+	mailFetch                           // *replay: look up in our partition
+	mailFetched                         // *replay: came back
+	mailJoin                            // *groupJoin: take a member into a group that lives here
+	mailJoined                          // *groupJoin: taken
+	mailLeave                           // *groupLeave: a member is gone
+	mailOnline                          // *groupLeave: a member came or went
+	mailShared                          // *sharedDelivery: for a member here
+	mailSharedBack                      // *sharedDelivery: the member did not take it
+	mailHold                            // *throttleMail: stop reading from our publisher Arg
+	mailResume                          // *throttleMail: read from it again
+	mailMark                            // Arg is a crossingClass: answer when all before it is handled
+	mailThrough                         // Arg is a crossingClass: the answer
+	mailNudge                           // nothing: take another turn
+	mailCall                            // func(*Shard): from the control plane
+	mailReceipt                         // *receipt: as mailPublish, and it waits
+	mailRetainReceipt                   // *receipt: as mailRetain, and it waits
+	mailComplete                        // *receipt: nothing is pending for it
+	mailGrouped                         // *group: is stored
 )
 
 // post sends mail to another loop (or our own), never blocking.
@@ -157,8 +163,18 @@ func (s *Shard) Mail(from int, m loop.Mail) {
 		s.receiveParcel(m.Body.(*parcel))
 	case mailRetain:
 		msg := m.Body.(*Message)
-		s.keepRetained(msg)
+		s.keepRetained(msg, nil)
 		msg.Release()
+	case mailReceipt:
+		s.receiveReceipt(m.Body.(*receipt))
+	case mailRetainReceipt:
+		r := m.Body.(*receipt)
+		s.keepRetained(r.msg, r)
+		s.fulfil(r)
+	case mailComplete:
+		s.complete(m.Body.(*receipt))
+	case mailGrouped:
+		s.grouped(m.Body.(*group))
 	case mailFetch:
 		s.fetchQueue = append(s.fetchQueue, m.Body.(*replay))
 	case mailFetched:
@@ -213,6 +229,8 @@ func (s *Shard) Expired(t *loop.Timer) {
 		s.retainedDue()
 	case timerFlow:
 		s.flowDue(s.clients.at(t.Key))
+	case timerStore:
+		s.storageDue()
 	}
 }
 
@@ -227,6 +245,9 @@ func (s *Shard) EndTurn() {
 	s.runDueReplays()
 	if len(s.doomed)+len(s.willsDue) > 0 {
 		s.nudge() // found while the rings were drained for a look-up
+	}
+	if s.storage.store != nil {
+		s.runStorage()
 	}
 	s.sendParcels()
 }

@@ -33,10 +33,12 @@ type sharedDelivery struct {
 	msg    *Message // one reference
 	share  router.Share
 	member router.Member
-	tried  uint64 // positions of members that turned it down
-	qos    uint8
-	last   bool // no member is online: the picked one queues it
-	forced bool // every member turned it down, each had left as it came: one queues it after all
+	// receipt, which may be nil, waits until a member has it on disk or does not need it.
+	receipt *receipt
+	tried   uint64 // positions of members that turned it down
+	qos     uint8
+	last    bool // no member is online: the picked one queues it
+	forced  bool // every member turned it down, each had left as it came: one queues it after all
 }
 
 func (s *Shard) groupHome(share router.Share) int {
@@ -110,6 +112,9 @@ func (s *Shard) deliverGroup(p *publication, g *router.Group) {
 	}
 	d := &sharedDelivery{msg: p.message(&s.broker.messages).Retain(), share: g.Share, member: *m, qos: p.qos, last: !m.Online}
 	d.tried = 1 << min(i, 63)
+	if d.receipt = p.receipt; d.receipt != nil {
+		d.receipt.pending.Add(1)
+	}
 	s.postMessage(passedOn, int(m.Loop), mailShared, d, d.msg.size())
 }
 
@@ -131,8 +136,10 @@ func (s *Shard) receiveShared(d *sharedDelivery) {
 	p := &s.pub
 	p.load(d.msg, s.loop.Now())
 	d.msg.Release()
+	p.receipt = d.receipt
 	s.deliverShared(ss, p, &d.member, &d.share, qos)
 	p.reset()
+	s.fulfil(d.receipt)
 }
 
 // isMember reports whether a session still has its subscription to a group: a delivery may have been on its way when
@@ -162,7 +169,7 @@ func (s *Shard) sharedReturn(d *sharedDelivery) {
 func (s *Shard) sharedAgain(d *sharedDelivery) {
 	if e := d.msg.expiry; e != 0 && e <= s.loop.Now() { // [MQTT-3.3.2-5]
 		s.count.Expired++
-		d.msg.Release()
+		s.endShared(d)
 		return
 	}
 	g := s.index.Group(d.share)
@@ -189,5 +196,10 @@ func (s *Shard) sharedAgain(d *sharedDelivery) {
 
 func (s *Shard) dropShared(d *sharedDelivery) {
 	s.count.DroppedShared++
+	s.endShared(d)
+}
+
+func (s *Shard) endShared(d *sharedDelivery) {
 	d.msg.Release()
+	s.fulfil(d.receipt)
 }

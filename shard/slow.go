@@ -20,7 +20,11 @@ func (s *Shard) admit(ss *session, p *publication, size int64) bool {
 		return true
 	}
 	o, c := ss.out, ss.client
-	full := (s.cfg.MaxQueuedMessages > 0 && o.waiting() >= s.cfg.MaxQueuedMessages) ||
+	waiting := o.waiting()
+	if ss.isDurable() && c != nil {
+		waiting -= max(s.window(c)-o.inflight, 0) // these wait for the store only
+	}
+	full := (s.cfg.MaxQueuedMessages > 0 && waiting >= s.cfg.MaxQueuedMessages) ||
 		(s.cfg.MaxQueuedBytes > 0 && o.queuedBytes+size > s.cfg.MaxQueuedBytes)
 	if !full {
 		return true
@@ -58,7 +62,7 @@ func (s *Shard) dropOldest(ss *session, size int64) bool {
 			continue
 		}
 		o.queuedBytes -= d.size()
-		s.finish(o, d)
+		s.finish(ss, d)
 		o.holes++
 		s.dropQueued(ss, ss.client, queueFull)
 		made = s.cfg.MaxQueuedBytes == 0 || o.queuedBytes+size <= s.cfg.MaxQueuedBytes
@@ -69,6 +73,13 @@ func (s *Shard) dropOldest(ss *session, size int64) bool {
 	}
 	if o.holes > o.waiting()+holesMin {
 		ss.lastID = o.closeHoles(ss.lastID)
+		if ss.isDurable() {
+			for i := o.next; i < o.n; i++ { // they have other packet identifiers now
+				if d := o.at(i); d.state == queued {
+					s.storeAgain(ss, d, false)
+				}
+			}
+		}
 	}
 	o.trim()
 	if !made {

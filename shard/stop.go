@@ -24,6 +24,7 @@ func (s *Shard) stopAccepting() {
 		if ss.will != nil {
 			s.willsDue = append(s.willsDue, ss.will)
 			ss.will = nil
+			s.storeSession(ss)
 		}
 	})
 	s.publishWills()

@@ -7,6 +7,7 @@ import (
 
 	"github.com/noctulemq/noctule/auth"
 	"github.com/noctulemq/noctule/codec"
+	"github.com/noctulemq/noctule/persist"
 	"github.com/noctulemq/noctule/router"
 )
 
@@ -50,6 +51,7 @@ func (s *Shard) enterFilters(c *client, id uint16, subID uint32, filters []codec
 	s.codes = s.codes[:0]
 	s.fetches = s.fetches[:0]
 	var pending *pendingSuback
+	stored := s.beginChange(ss)
 	for i := range filters {
 		code, join := s.subscribeOne(c, ss, &filters[i], subID)
 		s.codes = append(s.codes, byte(code))
@@ -66,12 +68,21 @@ func (s *Shard) enterFilters(c *client, id uint16, subID uint32, filters []codec
 	if gather && pending == nil {
 		pending = &pendingSuback{key: ss.key, gen: ss.gen, serial: c.serial, id: id}
 	}
+	if stored = s.endChange(stored); stored != nil {
+		if pending == nil {
+			pending = &pendingSuback{key: ss.key, gen: ss.gen, serial: c.serial, id: id}
+		}
+		pending.waiting++
+		stored.then = func() { s.completeSuback(pending) }
+		s.holdSubscriber(c)
+	}
 	if pending != nil {
 		pending.codes = slices.Clone(s.codes)
 		pending.fetches = slices.Clone(s.fetches)
 		if gather {
 			s.gather(c, pending)
 		}
+		s.fulfil(stored)
 	} else {
 		s.sendSuback(c, id, s.codes)
 		s.startReplays(ss, s.fetches)
@@ -110,6 +121,13 @@ func (s *Shard) subscribeOne(c *client, ss *session, f *codec.Subscription, subI
 		}
 		return codec.ReasonCode(qos), nil // 3.1 has no way to say it
 	}
+	if ss.isDurable() && s.broker.trouble.Load() {
+		s.count.RefusedStoring++
+		if c.version == codec.V5 {
+			return codec.QuotaExceeded, nil
+		}
+		return codec.UnspecifiedError, nil
+	}
 	known := ss.subs.find(filter) >= 0
 	if !known {
 		if limit := s.cfg.MaxSubscriptions; limit > 0 && ss.subs.weight+filterWeight(filter) > limit {
@@ -126,6 +144,7 @@ func (s *Shard) subscribeOne(c *client, ss *session, f *codec.Subscription, subI
 		filter = ss.subs.list[ss.subs.find(filter)]
 	}
 	sub := router.Subscriber{Key: ss.key, ID: subID, QoS: qos, Flags: subscriptionFlags(c, f)}
+	s.changeSubscription(ss, persist.PutSubscription, &persist.Subscription{Filter: filter, ID: subID, QoS: qos, Flags: sub.Flags})
 	if s.log.Enabled(LogSubscribe) {
 		s.log.Log(LogSubscribe, fmt.Sprintf("%s %d %s", ss.id, qos, filter))
 	}
@@ -194,17 +213,49 @@ func (s *Shard) completeSuback(p *pendingSuback) {
 		c = ss.client
 		s.sendSuback(c, p.id, p.codes)
 	}
-	if !p.gathered {
+	if p.gathered {
+		for _, r := range p.fetches {
+			s.takeGathered(ss, r, c != nil)
+		}
+	} else {
 		s.startReplays(ss, p.fetches)
-		return
 	}
-	for _, r := range p.fetches {
-		s.takeGathered(ss, r, c != nil)
+	if c != nil {
+		s.letSubscriber(c)
 	}
-	if c != nil && c.conn != nil {
+}
+
+// holdSubscriber reads nothing more from a client until its SUBSCRIBE or UNSUBSCRIBE is answered.
+func (s *Shard) holdSubscriber(c *client) {
+	if c.conn != nil && !c.subscribing {
+		c.subscribing = true
+		c.conn.Pause()
+	}
+}
+
+func (s *Shard) letSubscriber(c *client) {
+	if c.subscribing {
 		c.subscribing = false
 		s.readOn(c)
 	}
+}
+
+// beginChange makes the receipt for which the changes to a durable session's filters are stored; nil: nobody waits.
+func (s *Shard) beginChange(ss *session) *receipt {
+	if ss.isDurable() {
+		s.storage.changing = s.newReceipt(nil, 0, 0)
+	}
+	return s.storage.changing
+}
+
+// endChange returns the receipt when there were changes.
+func (s *Shard) endChange(r *receipt) *receipt {
+	s.storage.changing = nil
+	if r != nil && r.pending.Load() == 1 {
+		s.freeReceipt(r)
+		return nil
+	}
+	return r
 }
 
 // startReplays starts the look-ups of a SUBSCRIBE whose SUBACK has gone out, but for filters that have been
@@ -244,6 +295,7 @@ func (s *Shard) unsubscribe(c *client, h codec.Header, body []byte) error {
 // removeFilters removes filters from a session and answers.
 func (s *Shard) removeFilters(c *client, id uint16, filters []string) {
 	s.codes = s.codes[:0]
+	stored := s.beginChange(c.session)
 	for _, filter := range filters {
 		code := codec.NotAuthorized
 		if s.may(c.session.who, auth.Unsubscribe, filter) {
@@ -251,16 +303,32 @@ func (s *Shard) removeFilters(c *client, id uint16, filters []string) {
 		}
 		s.codes = append(s.codes, byte(code))
 	}
+	if stored = s.endChange(stored); stored == nil {
+		s.sendUnsuback(c, id, s.codes)
+		return
+	}
+	key, serial, codes := c.key, c.serial, slices.Clone(s.codes)
+	stored.then = func() {
+		if c := s.clients.at(key); c.serial == serial && c.state == connected {
+			s.sendUnsuback(c, id, codes)
+			s.letSubscriber(c)
+		}
+	}
+	s.holdSubscriber(c)
+	s.fulfil(stored)
+}
+
+func (s *Shard) sendUnsuback(c *client, id uint16, codes []byte) {
 	if c.sink != nil {
-		c.sink.subscribed(id, s.codes)
+		c.sink.subscribed(id, codes)
 		return
 	}
 	if s.debug {
 		s.debugf("Sending UNSUBACK to %s", c.session.id)
 	}
-	a := codec.Unsuback{PacketID: id, Codes: s.codes}
+	a := codec.Unsuback{PacketID: id, Codes: codes}
 	if c.tellWhy {
-		a.ReasonString = whyNot(s.codes)
+		a.ReasonString = whyNot(codes)
 		s.answerWhy(c, &a, &a.ReasonString)
 		return
 	}
@@ -275,6 +343,7 @@ func (s *Shard) unsubscribeOne(ss *session, filter string) codec.ReasonCode {
 	if s.log.Enabled(LogUnsubscribe) {
 		s.log.Log(LogUnsubscribe, ss.id+" "+filter)
 	}
+	s.changeSubscription(ss, persist.DeleteSubscription, &persist.Subscription{Filter: ss.subs.list[i]})
 	filter = ss.subs.list[i] // the packet's is borrowed, and a group's home loop reads it later
 	s.dropSubscription(ss, filter)
 	s.cancelReplaysOf(ss, filter)

@@ -168,6 +168,8 @@ var own = []topic{
 	{"noctule/refused/oversize", "Messages refused: `message_size_limit`.", counter(func(c *shard.Counters) uint64 { return c.Oversize })},
 	{"noctule/refused/topics", "Messages refused because only the broker publishes to their topic.",
 		counter(func(c *shard.Counters) uint64 { return c.RefusedTopics })},
+	{"noctule/refused/store", "QoS 1 and 2 messages and subscriptions refused because nothing could be stored.",
+		counter(func(c *shard.Counters) uint64 { return c.RefusedStoring })},
 	{"noctule/denied/publish", "Messages that a client had no right to publish.",
 		counter(func(c *shard.Counters) uint64 { return c.Denied[auth.Publish] })},
 	{"noctule/denied/receive", "Messages that a subscriber had no right to receive.",
@@ -192,8 +194,23 @@ var own = []topic{
 		counter(func(c *shard.Counters) uint64 { return c.Choked })},
 	{"noctule/held/crossing", "Times a publisher was held back for a loop that was behind: `max_crossing_bytes`.",
 		counter(func(c *shard.Counters) uint64 { return c.Crowded })},
+	{"noctule/held/store", "Times a client was held back because it waited for too many acknowledgements: `persistence_max_waiting`.",
+		counter(func(c *shard.Counters) uint64 { return c.HeldWaiting })},
 	{"noctule/held/rate", "Times a client was not read from because of a rate limit.",
 		counter(func(c *shard.Counters) uint64 { return c.Slowed })},
+
+	{"noctule/store/trouble", "1 while nothing can be stored, else 0; the log says why.", func(v *view) string {
+		if v.figures.Store.Trouble != nil {
+			return "1"
+		}
+		return "0"
+	}},
+	{"noctule/store/commits", "Batches of changes that were stored.", unsigned(func(v *view) uint64 { return v.figures.Store.Commits })},
+	{"noctule/store/changes", "Changes in them.", unsigned(func(v *view) uint64 { return v.figures.Store.Ops })},
+	{"noctule/store/syncs", "Times the disk was told to write at once.", unsigned(func(v *view) uint64 { return v.figures.Store.Syncs })},
+	{"noctule/store/written", "Bytes that were written to the journal.", unsigned(func(v *view) uint64 { return v.figures.Store.BytesWritten })},
+	{"noctule/store/bytes", "Bytes on disk.", signed(func(v *view) int64 { return v.figures.Store.DiskBytes })},
+	{"noctule/store/set_aside", "Damaged files and records that were set aside.", unsigned(func(v *view) uint64 { return v.figures.Store.SetAside })},
 
 	{"noctule/errors/protocol", "Connections ended because of what their client sent.",
 		counter(func(c *shard.Counters) uint64 { return c.ProtocolErrors })},

@@ -20,7 +20,7 @@ var toolNames = map[string]string{"mosquitto_passwd": "passwd", "mosquitto_signa
 
 // commandNames are the first arguments that are commands; everything else is for the broker, as with Mosquitto. The last
 // two are what the completion scripts call.
-var commandNames = []string{"bench", "completion", "config", "help", "passwd", "signal", "tune", "version", cobra.ShellCompRequestCmd, cobra.ShellCompNoDescRequestCmd}
+var commandNames = []string{"bench", "completion", "config", "db", "help", "passwd", "signal", "tune", "version", cobra.ShellCompRequestCmd, cobra.ShellCompNoDescRequestCmd}
 
 func isCommand(name string) bool { return slices.Contains(commandNames, name) }
 
@@ -85,6 +85,7 @@ func newRoot(called string) *cobra.Command {
 		foreign("signal", "Send a signal to running brokers by its name", signalWords(),
 			func(args []string) int { return signalMain(toolCalled(called, "signal"), args, os.Stdout, os.Stderr) }),
 		configCommand(),
+		dbCommand(),
 		completionCommand(),
 		&cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs, Run: func(*cobra.Command, []string) { printVersion() }},
 	)

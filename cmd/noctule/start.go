@@ -18,6 +18,7 @@ import (
 	"github.com/noctulemq/noctule/config"
 	"github.com/noctulemq/noctule/logging"
 	"github.com/noctulemq/noctule/loop"
+	"github.com/noctulemq/noctule/persist"
 	"github.com/noctulemq/noctule/shard"
 	"github.com/noctulemq/noctule/sparkplug"
 	"github.com/noctulemq/noctule/sys"
@@ -63,7 +64,10 @@ type server struct {
 	dynsec     *dynsec.Plugin
 	dynsecFile string
 	control    atomic.Pointer[controlAPI]
-	sys        *sys.Publisher
+
+	store   persist.Store // nil: nothing is stored
+	trouble atomic.Bool   // the store cannot store at present. Any thread
+	sys     *sys.Publisher
 }
 
 // listener is one listener of the configuration: what clients of it are told by, and its sockets, one for each family.
@@ -107,7 +111,10 @@ func start(cfg *config.Config, f *flags, log *logging.Log) (*server, error) {
 		}
 	}
 	s.control.Store(newControlAPI(cfg, s.dynsec))
-	s.broker = shard.New(shard.Options{Config: cfg, Log: shardLog{log}, Seed: seed(), Group: group, Control: s})
+	if err := s.openBroker(); err != nil {
+		s.closeListeners()
+		return nil, err
+	}
 	for _, l := range s.listeners {
 		for _, ls := range l.sockets {
 			for i := range group.Len() {
@@ -130,6 +137,40 @@ func start(cfg *config.Config, f *flags, log *logging.Log) (*server, error) {
 	return s, nil
 }
 
+// openBroker makes the broker and fills it with what was stored.
+func (s *server) openBroker() error {
+	var broker atomic.Pointer[shard.Broker]
+	store, err := openStore(s.cfg, s.log, func(err error) {
+		if s.trouble.Store(err != nil); err != nil {
+			s.log.Logf(logging.Error, "Error: nothing can be stored: %s. QoS 1 and 2 messages are refused until it can.", err)
+		} else {
+			s.log.Log(logging.Notice, "What is to be stored can be stored again.")
+		}
+		if b := broker.Load(); b != nil {
+			b.SetTrouble(err != nil)
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("open the store: %w", err)
+	}
+	tags := make([]*shard.Listener, len(s.listeners))
+	for i, l := range s.listeners {
+		tags[i] = l.tag
+	}
+	s.store = store
+	s.broker = shard.New(shard.Options{Config: s.cfg, Log: shardLog{s.log}, Seed: seed(), Group: s.group, Control: s, Store: store, Listeners: tags})
+	began := time.Now()
+	if err := s.broker.Restore(); err != nil {
+		return errors.Join(fmt.Errorf("read the store: %w", err), store.Close())
+	}
+	broker.Store(s.broker)
+	s.broker.SetTrouble(s.trouble.Load())
+	if n := s.broker.Restored(); store != nil {
+		s.log.Logf(logging.Information, "Restored %d sessions and %d retained messages in %d ms.", n.Sessions, n.RetainedMessages, time.Since(began).Milliseconds())
+	}
+	return nil
+}
+
 // newHooks is what signals ask of this broker.
 func (s *server) newHooks() hooks {
 	return hooks{
@@ -148,8 +189,10 @@ func (s *server) newHooks() hooks {
 			})
 		},
 		save: func() error {
-			s.log.Log(logging.Debug, "SIGUSR1: there is nothing to save, persistence is off.")
-			return nil
+			if s.store == nil {
+				s.log.Log(logging.Debug, "SIGUSR1: there is nothing to save, persistence is off.")
+			}
+			return s.broker.Save()
 		},
 		tree: s.broker.SubscriptionTree,
 	}
@@ -294,6 +337,9 @@ func (s *server) stop() error {
 	s.sys.Stop()
 	err := s.broker.Stop()
 	s.closeListeners()
+	if s.store != nil {
+		err = errors.Join(err, s.store.Close())
+	}
 	return err
 }
 

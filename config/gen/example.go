@@ -81,6 +81,8 @@ func sample(k config.Key) string {
 		return "people"
 	case "plugin_opt_*":
 		return "/var/lib/noctule/dynamic-security.json"
+	case "persistence_location":
+		return "/var/lib/mosquitto/"
 	case "include_dir":
 		return "/etc/noctule/conf.d"
 	case "pid_file":

@@ -71,7 +71,13 @@ func areaText(name string) (string, bool) {
 			"which exists once port, bind_address, max_connections, max_qos, use_username_as_clientid, protocol or a key of TLS is given.", true
 	case "Plugins":
 		return "Mosquitto's own plugins are built in and chosen by the names of their files, in whatever directory. No other plugin can be loaded.", true
-	case "TLS", "Bridges", "Persistence":
+	case "Persistence":
+		return "What is acknowledged is stored: when the process is killed nothing of it is lost under persistence_commit balanced and strict, " +
+			"and when the power is cut nothing under strict, and under balanced what came in the last persistence_sync_interval. " +
+			"Mosquitto writes its database at intervals and loses what came since; autosave_interval and autosave_on_changes are read and change nothing. " +
+			"SIGUSR1 puts on the disk what is not there yet. A database of Mosquitto's is imported at the first start and left as it is; " +
+			"noctule db export writes one.", true
+	case "TLS", "Bridges":
 		return "Known so that a configuration of Mosquitto is understood; see what is said of each key.", true
 	}
 	return "", false

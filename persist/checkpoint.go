@@ -1,0 +1,189 @@
+package persist
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// Of one call of the engine: bounds what it must hold in memory.
+	applyBytes   = 8 << 20
+	applyChanges = 64 << 10
+
+	// engineMargin is the free space below which the engine is not written to.
+	engineMargin = 48 << 20
+)
+
+// checkpoint is an order to move segments into the engine.
+type checkpoint struct {
+	segments []segment // synced; copies without their files
+	spare    uint64    // number of the segment to prepare for the journal; 0: none
+	// tidy is closed when the engine must not tidy up after it any longer.
+	tidy chan struct{}
+}
+
+// checkpointed is how it went.
+type checkpointed struct {
+	err     error
+	spare   *segment
+	missing uint64 // records that were not there any more
+	took    time.Duration
+}
+
+// keeper carries out checkpoints on a goroutine of its own. Until that runs, the caller of Restore owns it.
+type keeper struct {
+	files  files
+	engine engine
+	id     identity
+	made   int64 // when the store was made, in Unix seconds
+	orders chan checkpoint
+	// results has room for one: there is one order at a time.
+	results chan checkpointed
+	ended   chan struct{}
+
+	// inbound is the keys of inbound messages that the engine may have. They are put and deleted all the time, and a delete of
+	// what the engine does not have would only make it grow.
+	inbound map[string]struct{}
+
+	// Any thread.
+	stop       atomic.Bool // no further checkpoint, and the one under way stops early
+	disk, live atomic.Int64
+}
+
+func (k *keeper) run() {
+	defer close(k.ended)
+	for order := range k.orders {
+		began := time.Now()
+		result := k.carryOut(order)
+		result.took = time.Since(began)
+		k.measure()
+		k.results <- result
+		if result.err == nil && !k.stop.Load() {
+			_ = k.engine.tidy(order.tidy)
+			k.measure()
+		}
+	}
+}
+
+func (k *keeper) measure() {
+	disk, live := k.engine.size()
+	k.disk.Store(disk)
+	k.live.Store(live)
+}
+
+func (k *keeper) carryOut(order checkpoint) (result checkpointed) {
+	if order.spare != 0 {
+		result.spare, _ = makeSegment(k.files, order.spare, k.id)
+	}
+	if free, err := k.files.free(); err == nil && free < engineMargin {
+		result.err = fmt.Errorf("only %d MiB are free, and %d MiB must be: free some space", free>>20, engineMargin>>20)
+		return result
+	}
+	result.missing, result.err = k.move(order.segments)
+	if result.err != nil {
+		return result
+	}
+	for i := range order.segments {
+		// Replaying it again would only take time. But a later one must not go before an earlier one.
+		if err := k.files.remove(segmentName(order.segments[i].number)); err != nil {
+			break
+		}
+	}
+	return result
+}
+
+var errStopped = errors.New("the store is being closed")
+
+// move writes the changes of segments to the engine.
+func (k *keeper) move(segments []segment) (missing uint64, err error) {
+	found := make([]scanned, len(segments))
+	tried := make([]bool, len(segments))
+	for i, s := range segments {
+		data, err := k.files.read(segmentName(s.number))
+		if err != nil {
+			return 0, fmt.Errorf("read the journal: %w", err)
+		}
+		found[i] = scan(s.number, data[:min(int64(len(data)), s.size)], k.id.seed())
+		tried[i] = s.tried
+	}
+	r := replay(found, tried, 0)
+	r.over.sort()
+	var changes []change
+	size := 0
+	for _, e := range r.over.entries {
+		c := r.over.change(e)
+		if k.skip(c) {
+			continue
+		}
+		changes = append(changes, c)
+		if size += len(c.key) + len(c.value); size < applyBytes && len(changes) < applyChanges {
+			continue
+		}
+		if err := k.apply(changes); err != nil {
+			return 0, err
+		}
+		changes, size = changes[:0], 0
+	}
+	// The mark goes with the last of the changes: the engine stores a call whole or not at all.
+	return r.missing, k.apply(append(changes, k.mark(segments[len(segments)-1].last)))
+}
+
+func (k *keeper) apply(changes []change) error {
+	if k.stop.Load() {
+		return errStopped
+	}
+	if err := k.engine.apply(changes); err != nil {
+		return err
+	}
+	for _, c := range changes {
+		if c.key[0] == keyInbound && c.value == nil {
+			delete(k.inbound, string(c.key))
+		}
+	}
+	return nil
+}
+
+// skip says whether c deletes what the engine does not have. It notes what the engine may have from now on.
+func (k *keeper) skip(c change) bool {
+	if c.key[0] != keyInbound {
+		return false
+	}
+	if c.value != nil {
+		k.inbound[string(c.key)] = struct{}{}
+		return false
+	}
+	_, there := k.inbound[string(c.key)]
+	return !there
+}
+
+// mark is the note in the engine up to which record it has the journal: version (4), identity (16), record (8), when the store was
+// made (8, Unix seconds).
+func (k *keeper) mark(through uint64) change {
+	v := binary.BigEndian.AppendUint32(nil, formatVersion)
+	v = append(v, k.id[:]...)
+	v = binary.BigEndian.AppendUint64(v, through)
+	v = binary.BigEndian.AppendUint64(v, uint64(k.made))
+	return change{key: []byte{keyVersion}, value: v}
+}
+
+// readMark reads what mark wrote; all is zero when there is nothing.
+func readMark(e engine) (id identity, through uint64, made int64, err error) {
+	err = e.each([]byte{keyVersion}, func(key, value []byte) error {
+		if len(value) < 4 {
+			return nil
+		}
+		if binary.BigEndian.Uint32(value) > formatVersion {
+			return errNewer
+		}
+		if len(value) >= 36 {
+			id = identity(value[4:20])
+			through = binary.BigEndian.Uint64(value[20:])
+			made = int64(binary.BigEndian.Uint64(value[28:]))
+		}
+		return nil
+	})
+	return id, through, made, err
+}

@@ -1,0 +1,255 @@
+package persist
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// Options is what Open needs to know.
+type Options struct {
+	Dir    string // made if it is not there
+	Policy Policy
+	// SyncInterval is how long Balanced and Fast may leave something to the operating system; 0: a second.
+	SyncInterval time.Duration
+	// MaxBytes is the size of the directory from which on OnTrouble says ErrMaxBytes; 0: none. Batches are stored all the same.
+	MaxBytes int64
+	// CheckpointBytes is by how much the journal grows before it is moved into the engine; 0: 8 MiB. Up to eight times that, the
+	// journal may grow while the engine falls behind.
+	CheckpointBytes int64
+	// OnTrouble is told why nothing can be stored, once, and nil when that is over. Any thread; it must not block.
+	OnTrouble func(error)
+	// Log takes whole sentences about what somebody should know. Any thread; may be nil.
+	Log func(line string)
+}
+
+// ErrMaxBytes is the trouble of a directory that is larger than Options.MaxBytes. It is over when the directory is 5 % smaller.
+var ErrMaxBytes = errors.New("the stored state has reached persistence_max_bytes: delete retained messages or sessions, or allow more")
+
+const (
+	syncIntervalDefault    = time.Second
+	checkpointBytesDefault = 8 << 20
+	engineDir              = "engine"
+)
+
+// Disk is the Store in a directory.
+type Disk struct {
+	own    committer // of the committer's thread; of Restore's before
+	keeper keeper
+	lock   *os.File
+
+	wake  chan struct{} // something for the committer; room for one
+	ended chan struct{} // the committer has ended
+	// closeErr is what could not be stored; read when ended is closed.
+	closeErr error
+
+	// mu guards what follows. It is held for a few instructions only.
+	mu      sync.Mutex
+	queue   []*Batch // committed, not yet taken by the committer; each shard has one at most
+	syncs   []chan error
+	started bool
+	closing bool
+	stats   Stats
+}
+
+// Open opens the store in o.Dir. Damage is no error: what is damaged is set aside and said to o.Log. The errors are a directory
+// that is in use (LockedError), that cannot be made, or that a newer version of the broker wrote.
+func Open(o Options) (Store, error) {
+	o.defaults()
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the directory of the stored state: %w", err)
+	}
+	lock, err := takeLock(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	e, notes, err := openBadger(filepath.Join(o.Dir, engineDir), badgerOptions{})
+	if e == nil {
+		e = unusable{err}
+	}
+	if err != nil {
+		notes = append(notes, fmt.Sprintf("The stored records cannot be opened as they should be: %v.", err))
+	}
+	d, err := openDisk(o, osFiles(o.Dir), e, notes)
+	if err != nil {
+		_ = e.close()
+		if lock != nil {
+			_ = lock.Close()
+		}
+		return nil, fmt.Errorf("open %q: %w", o.Dir, err)
+	}
+	d.lock = lock
+	return d, nil
+}
+
+func (o *Options) defaults() {
+	if o.SyncInterval <= 0 {
+		o.SyncInterval = syncIntervalDefault
+	}
+	if o.CheckpointBytes <= 0 {
+		o.CheckpointBytes = checkpointBytesDefault
+	}
+	if o.OnTrouble == nil {
+		o.OnTrouble = func(error) {}
+	}
+	if o.Log == nil {
+		o.Log = func(string) {}
+	}
+}
+
+// unusable is an engine that could not be opened. Nothing is stored then: what is in it and what would be stored now would
+// not go together at the next start.
+type unusable struct{ err error }
+
+func (u unusable) apply([]change) error                             { return u.err }
+func (u unusable) each([]byte, func(key, value []byte) error) error { return nil }
+func (u unusable) tidy(<-chan struct{}) error                       { return nil }
+func (u unusable) size() (disk, live int64)                         { return 0, 0 }
+func (u unusable) close() error                                     { return nil }
+
+// openDisk reads what is there. notes are said first.
+func openDisk(o Options, fs files, e engine, notes []string) (*Disk, error) {
+	id, through, made, err := readMark(e)
+	if errors.Is(err, errNewer) {
+		return nil, err
+	}
+	if err != nil {
+		notes = append(notes, fmt.Sprintf("The stored records cannot be read: %v.", err))
+	}
+	aside := uint64(len(notes))
+	found, err := recoverJournal(fs, &id, through, time.Now().UTC().Format("20060102T150405"))
+	if err != nil {
+		return nil, err
+	}
+	for _, line := range append(notes, found.notes...) {
+		o.Log(line)
+	}
+	d := &Disk{
+		wake:  make(chan struct{}, 1),
+		ended: make(chan struct{}),
+	}
+	d.keeper = keeper{
+		files: fs, engine: e, id: id, made: made,
+		orders: make(chan checkpoint, 1), results: make(chan checkpointed, 1), ended: make(chan struct{}),
+		inbound: map[string]struct{}{},
+	}
+	if id == (identity{}) {
+		_, _ = rand.Read(d.keeper.id[:])
+		d.keeper.made = time.Now().Unix()
+		// A second copy of the identity, beside those in the journal.
+		if err := e.apply([]change{d.keeper.mark(0)}); err != nil {
+			o.Log(fmt.Sprintf("The stored records cannot be written: %v.", err))
+		}
+	}
+	d.keeper.measure()
+	d.own.init(d, o, fs, found)
+	d.own.stats.SetAside = aside + found.aside
+	if u, ok := e.(unusable); ok {
+		d.own.unusable = fmt.Errorf("nothing is stored until the broker is started again: %w", u.err)
+	}
+	return d, nil
+}
+
+// Restore gives everything that is stored to r, and lets the commits begin.
+func (d *Disk) Restore(r Restorer) error {
+	c := &d.own
+	c.found.over.sort()
+	from := under{engine: d.keeper.engine, over: &c.found.over, saw: func(key []byte) {
+		if key[0] == keyInbound {
+			d.keeper.inbound[string(key)] = struct{}{}
+		}
+	}}
+	found, err := restore(from, r)
+	if err != nil {
+		return err
+	}
+	c.enc.adopt(found)
+	c.enc.nextBody = max(c.enc.nextBody, c.found.body)
+	c.garbage, c.found = found.garbage, nil
+	c.stats.SetAside += found.broken
+	if found.broken > 0 {
+		c.o.Log(fmt.Sprintf("%d stored records refer to something that is missing or cannot be read. They are dropped.", found.broken))
+	}
+	d.mu.Lock()
+	d.started = true
+	d.mu.Unlock()
+	go d.keeper.run()
+	go c.run()
+	return nil
+}
+
+// Commit takes over a batch. Any thread.
+func (d *Disk) Commit(b *Batch) {
+	d.mu.Lock()
+	d.queue = append(d.queue, b)
+	d.mu.Unlock()
+	d.rouse()
+}
+
+// rouse lets the committer look at what is there for it.
+func (d *Disk) rouse() {
+	select {
+	case d.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Sync returns when everything that was committed before would survive a power cut, or why it would not. While the disk fails,
+// it makes the store try again at once. Any thread.
+func (d *Disk) Sync() error {
+	done := make(chan error, 1)
+	d.mu.Lock()
+	d.syncs = append(d.syncs, done)
+	d.mu.Unlock()
+	d.rouse()
+	select {
+	case err := <-done:
+		return err
+	case <-d.ended:
+		select {
+		case err := <-done:
+			return err
+		default:
+			return d.closeErr
+		}
+	}
+}
+
+// Stats is what the store counts. Any thread.
+func (d *Disk) Stats() Stats {
+	d.mu.Lock()
+	s := d.stats
+	d.mu.Unlock()
+	s.DiskBytes += d.keeper.disk.Load()
+	s.LiveBytes = d.keeper.live.Load() + s.JournalBytes
+	return s
+}
+
+// Close stores what was committed and gives the directory back. The error says what could not be stored.
+func (d *Disk) Close() error {
+	d.mu.Lock()
+	d.closing = true
+	started := d.started
+	d.mu.Unlock()
+	if started {
+		d.keeper.stop.Store(true)
+		d.rouse()
+		<-d.ended
+		d.own.stopTidy()
+		close(d.keeper.orders)
+		<-d.keeper.ended
+		d.own.close()
+	}
+	err := d.closeErr
+	if closed := d.keeper.engine.close(); err == nil {
+		err = closed
+	}
+	if d.lock != nil {
+		_ = d.lock.Close()
+	}
+	return err
+}
