@@ -52,7 +52,7 @@ var outside = map[string][]string{
 	"auth":        {"golang.org/x/crypto"}, // argon2id
 	"auth/passwd": {"golang.org/x/term"},   // a prompt without echo
 	"cmd/noctule": {"github.com/spf13/cobra"},
-	"persist":     {"github.com/dgraph-io/badger/v4", "golang.org/x/sys"},
+	"persist":     {"github.com/dgraph-io/badger/v4", "google.golang.org/protobuf", "golang.org/x/sys"}, // protobuf: Badger's manifest
 }
 
 type goPackage struct {

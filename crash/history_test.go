@@ -437,7 +437,8 @@ func (h *history) checkOrderLocked(r *receiver) {
 			seen[a] = true
 		}
 		if before := last[f]; before != nil && before.n > d.m.n {
-			h.failMessageLocked(disordered, d.m, r.name, fmt.Sprintf("came after %s:\n%s", before.key(), h.storyLocked(before, r.name)))
+			h.failLocked(disordered, "at %s %s came before %s\n%s\n%s\n%s\n%s", r.name, before.key(), d.m.key(), d.m.key(), h.storyLocked(d.m, r.name),
+				before.key(), h.storyLocked(before, r.name))
 			continue
 		}
 		last[f] = d.m

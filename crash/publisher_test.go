@@ -169,12 +169,14 @@ func (p *publisher) numbered() {
 	}
 }
 
-// size is that of a payload: mostly small.
+// size is that of a payload: mostly small, now and then beyond what one record of a store may hold.
 func (p *publisher) size() int {
-	switch p.rng.IntN(20) {
-	case 0:
-		return p.rng.IntN(40000)
-	case 1, 2, 3:
+	switch n := p.rng.IntN(1000); {
+	case n == 0:
+		return p.rng.IntN(600_000)
+	case n < 50:
+		return p.rng.IntN(40_000)
+	case n < 200:
 		return p.rng.IntN(2000)
 	}
 	return p.rng.IntN(200)

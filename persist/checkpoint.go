@@ -12,16 +12,13 @@ const (
 	// Of one call of the engine: bounds what it must hold in memory.
 	applyBytes   = 8 << 20
 	applyChanges = 64 << 10
-
-	// engineMargin is the free space below which the engine is not written to.
-	engineMargin = 48 << 20
 )
 
 // checkpoint is an order to move segments into the engine.
 type checkpoint struct {
 	segments []segment // synced; copies without their files
 	spare    uint64    // number of the segment to prepare for the journal; 0: none
-	// tidy is closed when the engine must not tidy up after it any longer.
+	// tidy is closed to end the tidying of the engine after it.
 	tidy chan struct{}
 }
 
@@ -78,10 +75,6 @@ func (k *keeper) carryOut(order checkpoint) (result checkpointed) {
 	if order.spare != 0 {
 		result.spare, _ = makeSegment(k.files, order.spare, k.id)
 	}
-	if free, err := k.files.free(); err == nil && free < engineMargin {
-		result.err = fmt.Errorf("only %d MiB are free, and %d MiB must be: free some space", free>>20, engineMargin>>20)
-		return result
-	}
 	result.missing, result.err = k.move(order.segments)
 	if result.err != nil {
 		return result
@@ -101,7 +94,9 @@ var errStopped = errors.New("the store is being closed")
 func (k *keeper) move(segments []segment) (missing uint64, err error) {
 	found := make([]scanned, len(segments))
 	tried := make([]bool, len(segments))
+	through := uint64(0)
 	for i, s := range segments {
+		through = max(through, s.last)
 		data, err := k.files.read(segmentName(s.number))
 		if err != nil {
 			return 0, fmt.Errorf("read the journal: %w", err)
@@ -128,7 +123,7 @@ func (k *keeper) move(segments []segment) (missing uint64, err error) {
 		changes, size = changes[:0], 0
 	}
 	// The mark goes with the last of the changes: the engine stores a call whole or not at all.
-	return r.missing, k.apply(append(changes, k.mark(segments[len(segments)-1].last)))
+	return r.missing, k.apply(append(changes, k.mark(through)))
 }
 
 func (k *keeper) apply(changes []change) error {
@@ -176,7 +171,7 @@ func readMark(e engine) (id identity, through uint64, made int64, err error) {
 			return nil
 		}
 		if binary.BigEndian.Uint32(value) > formatVersion {
-			return errNewer
+			return ErrNewer
 		}
 		if len(value) >= 36 {
 			id = identity(value[4:20])

@@ -20,7 +20,9 @@ const (
 
 	// journalTimes is how many times CheckpointBytes the journal may hold before commits wait for the engine.
 	journalTimes = 8
-	retryAfter   = time.Second
+	// tidyTimes is how many times CheckpointBytes it may hold before the engine must stop tidying.
+	tidyTimes  = 3
+	retryAfter = time.Second
 	// checkpointRetry is how long a failed checkpoint waits while the journal has room; also how long a directory that is too
 	// large waits for one.
 	checkpointRetry = 10 * time.Second
@@ -69,7 +71,8 @@ type committer struct {
 	closing    bool
 
 	ordered        int           // segments of the checkpoint under way; 0: there is none
-	tidy           chan struct{} // stops the tidying after the last checkpoint; nil: it was closed
+	order          chan struct{} // its tidy
+	tidy           chan struct{} // ends the tidying after the last checkpoint; nil: it was closed
 	checkpointAt   time.Time     // not before
 	lastCheckpoint time.Time
 	engineErr      error // of the last checkpoint
@@ -185,6 +188,7 @@ func (c *committer) writeAll(now time.Time) {
 		if c.held() || !c.write(now) {
 			return
 		}
+		c.startSync(now)
 	}
 }
 
@@ -390,17 +394,20 @@ func (c *committer) writeAgain(now time.Time) bool {
 
 // startCheckpoint lets the keeper move the full segments into the engine, if that is due.
 func (c *committer) startCheckpoint(now time.Time) {
+	_, held := c.journal.bytes()
+	if held >= tidyTimes*c.journal.limit {
+		c.stopTidy()
+	}
 	if c.ordered > 0 || now.Before(c.checkpointAt) || c.closing {
 		return
 	}
 	limit := c.journal.limit
-	if c.tooLarge { // what was deleted gives space back only after a checkpoint
+	if c.tooLarge || c.failed != nil { // space comes back only after a checkpoint
 		limit /= 16
 		if now.Sub(c.lastCheckpoint) >= checkpointRetry {
 			limit = 1
 		}
 	}
-	_, held := c.journal.bytes()
 	if held < limit {
 		return
 	}
@@ -429,9 +436,7 @@ func (c *committer) startCheckpoint(now time.Time) {
 		c.journal.number++
 		order.spare = c.journal.number
 	}
-	c.ordered = len(order.segments)
-	c.stopTidy()
-	c.tidy = order.tidy
+	c.ordered, c.order = len(order.segments), order.tidy
 	c.d.keeper.orders <- order
 }
 
@@ -443,11 +448,22 @@ func (c *committer) stopTidy() {
 	}
 }
 
+// stopKeeper ends the keeper early, whatever it does. The committer has ended.
+func (c *committer) stopKeeper() {
+	c.stopTidy()
+	if c.order != nil {
+		close(c.order)
+	}
+	close(c.d.keeper.orders)
+}
+
 // onCheckpoint takes the result of a checkpoint.
 func (c *committer) onCheckpoint(result checkpointed, now time.Time) {
-	c.journal.spare = result.spare
+	if result.spare != nil {
+		c.journal.spare = result.spare
+	}
 	moved := c.journal.full[:c.ordered]
-	c.ordered = 0
+	c.ordered, c.tidy, c.order = 0, c.order, nil
 	c.lastCheckpoint = now
 	if result.missing > 0 {
 		c.stats.SetAside++
@@ -458,7 +474,10 @@ func (c *committer) onCheckpoint(result checkpointed, now time.Time) {
 			s.tried = true
 		}
 		c.checkpointAt = now.Add(checkpointRetry)
-		if c.engineErr == nil {
+		if c.journalFull() {
+			c.checkpointAt = now.Add(retryAfter)
+		}
+		if c.engineErr == nil && !c.closing {
 			c.o.Log(fmt.Sprintf("The journal cannot be moved into the stored records: %v. It grows up to %d MiB meanwhile.",
 				result.err, journalTimes*c.journal.limit>>20))
 		}
@@ -481,7 +500,7 @@ func (c *committer) answer(now time.Time) {
 	}
 	c.waiting = slices.DeleteFunc(c.waiting, func(w waiter) bool {
 		switch {
-		case c.synced >= w.through && c.clean() || c.synced > w.through:
+		case c.synced >= w.through:
 			w.done <- nil
 		case c.failed != nil && now.Before(c.retryAt):
 			w.done <- c.failed
@@ -506,7 +525,7 @@ func (c *committer) finished(now time.Time) bool {
 		return true
 	}
 	if c.failed != nil && now.Before(c.retryAt) {
-		c.d.closeErr = fmt.Errorf("%d batches could not be stored: %w", len(c.taken)+len(c.pending), c.failed)
+		c.d.closeErr = fmt.Errorf("what was committed last could not be stored: %w", c.failed)
 		return true
 	}
 	return false
@@ -523,7 +542,7 @@ func (c *committer) tell() {
 	case c.overMax():
 		trouble = ErrMaxBytes
 	}
-	if (trouble == nil) != (c.said == nil) || trouble == ErrMaxBytes && c.said != ErrMaxBytes || trouble != nil && c.said == ErrMaxBytes && trouble != ErrMaxBytes {
+	if (trouble == nil) != (c.said == nil) || (trouble == ErrMaxBytes) != (c.said == ErrMaxBytes) {
 		c.said = trouble
 		c.o.OnTrouble(trouble)
 	}
@@ -586,12 +605,10 @@ func (c *committer) setTimer(now time.Time) {
 
 // close gives back the files. It runs when the goroutines have ended.
 func (c *committer) close() {
-	if c.ordered > 0 {
-		select {
-		case result := <-c.d.keeper.results:
-			c.onCheckpoint(result, time.Now())
-		default:
-		}
+	select {
+	case result := <-c.d.keeper.results:
+		c.onCheckpoint(result, time.Now())
+	default:
 	}
 	c.journal.close()
 }

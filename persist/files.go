@@ -18,7 +18,6 @@ type files interface {
 	remove(name string) error
 	rename(from, to string) error
 	syncDir() error
-	free() (int64, error) // bytes that are free on the file system
 }
 
 type file interface {
@@ -78,14 +77,6 @@ func (d osFiles) syncDir() error {
 	}
 	defer f.Close()
 	return f.Sync()
-}
-
-func (d osFiles) free() (int64, error) {
-	var s syscall.Statfs_t
-	if err := syscall.Statfs(string(d), &s); err != nil {
-		return 0, err
-	}
-	return int64(s.Bavail) * int64(s.Bsize), nil
 }
 
 type osFile struct{ f *os.File }

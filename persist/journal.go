@@ -49,7 +49,8 @@ func appendHead(b []byte, number uint64, id identity) []byte {
 
 var (
 	errNoHead = errors.New("it does not begin as a journal does")
-	errNewer  = errors.New("it was written by a newer version of the broker")
+	// ErrNewer is a store that this version of the broker cannot read.
+	ErrNewer = errors.New("it was written by a newer version of the broker")
 )
 
 // readHead returns the identity in b.
@@ -59,7 +60,7 @@ func readHead(b []byte) (id identity, err error) {
 		return id, errNoHead
 	}
 	if binary.BigEndian.Uint32(b[8:]) > formatVersion {
-		return id, errNewer
+		return id, ErrNewer
 	}
 	return identity(b[20:36]), nil
 }

@@ -190,7 +190,7 @@ func recoverJournal(fs files, id *identity, after uint64, stamp string) (*recove
 		}
 		r.number = max(r.number, number)
 		switch head, err := readHead(data); {
-		case errors.Is(err, errNewer):
+		case errors.Is(err, ErrNewer):
 			return nil, fmt.Errorf("%s: %w", name, err)
 		case err == nil && *id == identity{}:
 			*id = head

@@ -56,23 +56,26 @@ type Disk struct {
 	stats   Stats
 }
 
-// Open opens the store in o.Dir. Damage is no error: what is damaged is set aside and said to o.Log. The errors are a directory
-// that is in use (LockedError), that cannot be made, or that a newer version of the broker wrote.
+// Open opens the store in o.Dir. Damage is no error, nor is a disk that cannot be written: it is said to o.Log, and what can be
+// read is served. The errors are a directory that is in use (LockedError), and one that a newer version of the broker wrote.
 func Open(o Options) (Store, error) {
 	o.defaults()
-	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make the directory of the stored state: %w", err)
-	}
-	lock, err := takeLock(o.Dir)
+	made := os.MkdirAll(o.Dir, 0o700)
+	lock, note, err := takeLock(o.Dir)
 	if err != nil {
 		return nil, err
 	}
 	e, notes, err := openBadger(filepath.Join(o.Dir, engineDir), badgerOptions{})
+	if made != nil {
+		err = made
+	} else if note != "" {
+		notes = append(notes, note)
+	}
 	if e == nil {
 		e = unusable{err}
 	}
 	if err != nil {
-		notes = append(notes, fmt.Sprintf("The stored records cannot be opened as they should be: %v.", err))
+		notes = append(notes, fmt.Sprintf("The stored state cannot be opened as it should be: %v.", err))
 	}
 	d, err := openDisk(o, osFiles(o.Dir), e, notes)
 	if err != nil {
@@ -114,7 +117,7 @@ func (u unusable) close() error                                     { return nil
 // openDisk reads what is there. notes are said first.
 func openDisk(o Options, fs files, e engine, notes []string) (*Disk, error) {
 	id, through, made, err := readMark(e)
-	if errors.Is(err, errNewer) {
+	if errors.Is(err, ErrNewer) {
 		return nil, err
 	}
 	if err != nil {
@@ -232,15 +235,17 @@ func (d *Disk) Stats() Stats {
 // Close stores what was committed and gives the directory back. The error says what could not be stored.
 func (d *Disk) Close() error {
 	d.mu.Lock()
+	started, twice := d.started, d.closing
 	d.closing = true
-	started := d.started
 	d.mu.Unlock()
+	if twice {
+		return d.closeErr
+	}
 	if started {
 		d.keeper.stop.Store(true)
 		d.rouse()
 		<-d.ended
-		d.own.stopTidy()
-		close(d.keeper.orders)
+		d.own.stopKeeper()
 		<-d.keeper.ended
 		d.own.close()
 	}

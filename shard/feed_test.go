@@ -161,7 +161,9 @@ func fanoutTurn(t testing.TB, n int32) func() {
 }
 
 // pairTurn publishes one message to one subscriber and acknowledges it on both sides.
-func pairTurn(t testing.TB, qos uint8) func() { return pairTurnWith(t, qos, Options{Config: config.Default()}) }
+func pairTurn(t testing.TB, qos uint8) func() {
+	return pairTurnWith(t, qos, Options{Config: config.Default()})
+}
 
 // pairTurnWith is pairTurn with options; with a store the subscriber's session is stored.
 func pairTurnWith(t testing.TB, qos uint8, o Options) func() {

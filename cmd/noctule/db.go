@@ -19,7 +19,7 @@ import (
 func dbCommand() *cobra.Command {
 	c := &cobra.Command{Use: "db", Short: "Import, export and check what the broker stores; the broker must not run", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
-	var file, format, output string
+	var file, format string
 	var replace bool
 	in := &cobra.Command{
 		Use: "import [-c FILE] [--replace] DATABASE", Short: "Make the store of a database of Mosquitto's (mosquitto.db)",
@@ -28,12 +28,13 @@ func dbCommand() *cobra.Command {
 	}
 	in.Flags().BoolVar(&replace, "replace", false, "set aside the store that there is")
 	out := &cobra.Command{
-		Use: "export [-c FILE] --format mosquitto|jsonl [-o FILE]", Short: "Write the store as a database of Mosquitto's, or as lines of JSON",
-		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error { return exportDB(os.Stdout, file, format, output) },
+		Use: "export [-c FILE] [--format mosquitto|jsonl] [OUTPUT]", Short: "Write the store as a database of Mosquitto's, or as lines of JSON",
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			return exportDB(os.Stdout, file, format, append(args, "")[0])
+		},
 	}
 	out.Flags().StringVar(&format, "format", "mosquitto", "mosquitto or jsonl")
-	out.Flags().StringVarP(&output, "output", "o", "", "file to write, in place of the standard output")
 	check := &cobra.Command{
 		Use: "check [-c FILE]", Short: "Read the whole store, repair what a start would repair, and say what is in it",
 		Args: cobra.NoArgs,

@@ -150,8 +150,14 @@ func (s *server) openBroker() error {
 			b.SetTrouble(err != nil)
 		}
 	})
-	if err != nil {
-		return fmt.Errorf("open the store: %w", err)
+	var locked *persist.LockedError
+	switch {
+	case errors.As(err, &locked), errors.Is(err, persist.ErrNewer):
+		return err
+	case err != nil:
+		s.log.Logf(logging.Error, "Error: %s. Nothing is stored, and QoS 1 and 2 messages are refused, until the broker is started again "+
+			"with a 'persistence_location' that it can use, or with 'persistence false'.", err)
+		s.trouble.Store(true)
 	}
 	tags := make([]*shard.Listener, len(s.listeners))
 	for i, l := range s.listeners {

@@ -83,7 +83,7 @@ func prepareStore(path, dir string, log *logging.Log) error {
 		}
 		log.Logf(logging.Warning, "Warning: %s was removed, so the broker starts without what was stored. That is in %s now.", path, aside)
 	case have && kind == fileMosquitto && newer(path, dir):
-		log.Logf(logging.Warning, "Warning: %s has changed since it was imported. What is in %s counts; to take the file instead, move that directory away.", path, dir)
+		log.Logf(logging.Warning, "Warning: %s was written after what the broker has in %s, which counts. To take the file instead, move that directory away.", path, dir)
 	case !have && kind == fileMosquitto:
 		return importFile(path, dir, log)
 	case kind == fileOther:
@@ -127,11 +127,11 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// newer reports whether a file was written after a directory was made from it.
+// newer reports whether a file was written after a directory was made from it, or the directory was made from another.
 func newer(file, dir string) bool {
 	f, err := os.Stat(file)
 	d, err2 := os.Stat(filepath.Join(dir, importedMark))
-	return err == nil && err2 == nil && f.ModTime().After(d.ModTime())
+	return err2 != nil || err == nil && f.ModTime().After(d.ModTime())
 }
 
 // importedMark is a file in the directory whose time is that of the import.
@@ -159,6 +159,11 @@ func importFile(path, dir string, log *logging.Log) error {
 	for _, line := range damaged {
 		log.Logf(logging.Warning, "Warning: %s: %s", path, line)
 	}
+	var unreadable unreadableError
+	if errors.As(err, &unreadable) {
+		log.Logf(logging.Error, "Error: %s. The broker starts without what is in it, and leaves it as it is; when it can be read, use: noctule db import --replace %s", err, path)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -169,6 +174,9 @@ func importFile(path, dir string, log *logging.Log) error {
 	return nil
 }
 
+// unreadableError is about a file that cannot be imported whatever is tried.
+type unreadableError struct{ error }
+
 // importInto fills a new directory from a database of Mosquitto's, and says what was in it and what could not be read.
 func importInto(path, dir string) (counts string, damaged []string, err error) {
 	f, err := os.Open(path)
@@ -178,23 +186,18 @@ func importInto(path, dir string) (counts string, damaged []string, err error) {
 	defer f.Close()
 	db, damaged, err := mosquittodb.Read(f)
 	if err != nil {
-		return "", damaged, fmt.Errorf("import %s: %w", path, err)
+		return "", damaged, unreadableError{fmt.Errorf("import %s: %w", path, err)}
 	}
 	store, err := persist.Open(persist.Options{Dir: dir})
 	if err != nil {
 		return "", damaged, err
 	}
+	if err := store.Restore(&tally{}); err != nil { // nothing, but the store wants to be asked
+		return "", damaged, errors.Join(err, store.Close())
+	}
 	for b := range db.Batches(time.Now()) {
-		stored := make(chan struct{})
-		b.Done = func() { close(stored) }
-		store.Commit(b)
-		select {
-		case <-stored:
-		case <-time.After(importPatience):
-			if err := store.Stats().Trouble; err != nil {
-				return "", damaged, errors.Join(fmt.Errorf("import %s: %w", path, err), store.Close())
-			}
-			<-stored
+		if err := commit(store, b); err != nil {
+			return "", damaged, errors.Join(fmt.Errorf("import %s: %w", path, err), store.Close())
 		}
 	}
 	if err := errors.Join(store.Sync(), store.Close()); err != nil {
@@ -202,6 +205,23 @@ func importInto(path, dir string) (counts string, damaged []string, err error) {
 	}
 	return fmt.Sprintf("%d sessions, %d subscriptions, %d messages, %d of them retained", len(db.Clients), len(db.Subscriptions),
 		len(db.Messages), len(db.Retained)), damaged, os.WriteFile(filepath.Join(dir, importedMark), nil, 0o600)
+}
+
+// commit stores a batch, unless the store says that it cannot.
+func commit(store persist.Store, b *persist.Batch) error {
+	stored := make(chan struct{})
+	b.Done = func() { close(stored) }
+	store.Commit(b)
+	for {
+		select {
+		case <-stored:
+			return nil
+		case <-time.After(importPatience):
+			if err := store.Stats().Trouble; err != nil {
+				return err
+			}
+		}
+	}
 }
 
 // importPatience is how long an import waits for the disk before it looks for trouble.

@@ -99,7 +99,7 @@ func (c *Collector) Delivery(session uint64, d *persist.Delivery, m persist.Mess
 	if d.SubID != 0 {
 		out.SubIDs = []uint32{d.SubID}
 	} else if len(d.SubIDs) > 0 {
-		out.SubIDs = d.SubIDs[:1:1] // 2.0.11 does not start on a file in which a delivery has two
+		out.SubIDs = slices.Clone(d.SubIDs[:1]) // 2.0.11 does not start on a file in which a delivery has two
 	}
 	if len(d.SubIDs) > 1 {
 		c.identifiers++

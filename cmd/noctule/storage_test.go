@@ -1,0 +1,232 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// publishRetained publishes a retained message at QoS 1 over 3.1.1 and returns what comes: PUBACK, or the end.
+func publishRetained(t *testing.T, c net.Conn, topic, payload string) error {
+	t.Helper()
+	p := append([]byte{0x33, byte(4 + len(topic) + len(payload)), 0, byte(len(topic))}, topic...)
+	p = append(append(p, 0, 7), payload...)
+	if _, err := c.Write(p); err != nil {
+		t.Fatal(err)
+	}
+	ack := make([]byte, 4)
+	_, err := io.ReadFull(c, ack)
+	if err == nil && !bytes.Equal(ack, []byte{0x40, 2, 0, 7}) {
+		t.Errorf("PUBLISH answered by % x", ack)
+	}
+	return err
+}
+
+// retainedOn returns the payload of the retained message of a topic; empty when there is none.
+func retainedOn(t *testing.T, port int, topic string) string {
+	t.Helper()
+	c := dialPort(t, "127.0.0.1", port)
+	connect(t, c, "reader")
+	subscribe(t, c, topic)
+	if _, err := c.Write([]byte{0xc0, 0}); err != nil { // what is retained comes before PINGRESP
+		t.Fatal(err)
+	}
+	head := make([]byte, 2)
+	if _, err := io.ReadFull(c, head); err != nil {
+		t.Fatal(err)
+	}
+	if head[0] == 0xd0 {
+		return ""
+	}
+	rest := make([]byte, head[1])
+	if _, err := io.ReadFull(c, rest); err != nil {
+		t.Fatal(err)
+	}
+	return string(rest[2+len(topic):])
+}
+
+// stored is a configuration with persistence in a directory of its own.
+func stored(t *testing.T) (lines []string, dir string, port int) {
+	dir, port = t.TempDir(), freePort(t)
+	return []string{fmt.Sprintf("listener %d 127.0.0.1", port), "allow_anonymous true", "persistence true", "persistence_location " + dir}, dir, port
+}
+
+func end(t *testing.T, cmd *exec.Cmd, sig syscall.Signal) {
+	t.Helper()
+	signalTo(t, cmd, sig)
+	if err := cmd.Wait(); err != nil && sig == syscall.SIGTERM {
+		t.Error(err)
+	}
+}
+
+// TestStoreSurvives kills and stops the broker, and removes its note.
+func TestStoreSurvives(t *testing.T) {
+	lines, dir, port := stored(t)
+	note := filepath.Join(dir, "mosquitto.db")
+	for i, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGKILL} {
+		cmd, _, _ := startLogging(t, lines...)
+		want := ""
+		if i > 0 {
+			want = fmt.Sprint("value", i-1)
+		}
+		if got := retainedOn(t, port, "topic"); got != want {
+			t.Errorf("start %d: %q is retained, want %q", i, got, want)
+		}
+		c := dialPort(t, "127.0.0.1", port)
+		connect(t, c, "writer")
+		if err := publishRetained(t, c, "topic", fmt.Sprint("value", i)); err != nil {
+			t.Fatal(err)
+		}
+		end(t, cmd, sig)
+		if !fileHas(note, "mosquitto.db.noctule")() {
+			t.Errorf("start %d: no note", i)
+		}
+	}
+	if err := os.Remove(note); err != nil {
+		t.Fatal(err)
+	}
+	cmd, _, log := startLogging(t, lines...)
+	if got := retainedOn(t, port, "topic"); got != "" {
+		t.Errorf("%q is retained after the note was removed", got)
+	}
+	end(t, cmd, syscall.SIGTERM)
+	if !fileHas(log, "was removed, so the broker starts without what was stored")() {
+		t.Error("the log does not say so")
+	}
+	if aside, _ := filepath.Glob(note + ".noctule.removed-*"); len(aside) != 1 {
+		t.Errorf("set aside: %q", aside)
+	}
+}
+
+func TestSecondBrokerOfAStoreIsRefused(t *testing.T) {
+	lines, _, port := stored(t)
+	first, _, _ := startLogging(t, lines...)
+	lines[0] = fmt.Sprintf("listener %d 127.0.0.1", freePort(t))
+	status, _, stderr := result(t, "-c", writeConfig(t, append(lines, staysRoot)...))
+	if status != exitSetup || !strings.Contains(stderr, "is in use by another broker") || !strings.Contains(stderr, fmt.Sprint(first.Process.Pid)) {
+		t.Errorf("status %d, %q", status, stderr)
+	}
+	if got := retainedOn(t, port, "topic"); got != "" {
+		t.Errorf("the first one says %q", got)
+	}
+}
+
+// TestUnusableStore starts the broker where its directory cannot be made.
+func TestUnusableStore(t *testing.T) {
+	lines, dir, port := stored(t)
+	writeFile(t, filepath.Join(dir, "mosquitto.db.noctule"), "in the way")
+	_, _, log := startLogging(t, lines...)
+	if !fileHas(log, "QoS 1 and 2 messages are refused")() {
+		t.Error("the log does not say so")
+	}
+	c := dialPort(t, "127.0.0.1", port)
+	connect(t, c, "writer")
+	if err := publishRetained(t, c, "topic", "value"); err == nil {
+		t.Error("a message that cannot be stored was acknowledged")
+	}
+	if got := retainedOn(t, port, "topic"); got != "" {
+		t.Errorf("%q is retained", got)
+	}
+}
+
+func TestMosquittosDatabaseIsImported(t *testing.T) {
+	lines, dir, port := stored(t)
+	sample, err := os.ReadFile("../../persist/mosquittodb/testdata/v6.db")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "mosquitto.db")
+	writeFile(t, file, string(sample))
+	conf := writeConfig(t, append(lines, staysRoot)...)
+	var exported [2]string
+	for i := range exported {
+		cmd, _, log := startLogging(t, lines...)
+		if fileHas(log, "Imported "+file)() != (i == 0) {
+			t.Errorf("start %d: imported %t", i, i != 0)
+		}
+		_ = retainedOn(t, port, "none")
+		end(t, cmd, syscall.SIGTERM)
+		status, out, stderr := result(t, "db", "export", "-c", conf, "--format", "jsonl")
+		if status != exitOK {
+			t.Fatalf("export: status %d, %s", status, stderr)
+		}
+		exported[i] = out
+	}
+	if exported[0] != exported[1] || strings.Count(exported[0], "\n") < 5 {
+		t.Errorf("exported %q, then %q", exported[0], exported[1])
+	}
+	if now, _ := os.ReadFile(file); !bytes.Equal(now, sample) {
+		t.Error("the original was changed")
+	}
+	if status, out, stderr := result(t, "db", "check", "-c", conf); status != exitOK || !strings.Contains(out, "retained messages") {
+		t.Errorf("check: status %d, %q %q", status, out, stderr)
+	}
+	// There and back: what Mosquitto would read is what it wrote.
+	back := filepath.Join(t.TempDir(), "back.db")
+	if status, _, stderr := result(t, "db", "export", "-c", conf, back); status != exitOK {
+		t.Fatalf("export: status %d, %s", status, stderr)
+	}
+	if status, _, stderr := result(t, "db", "export", "-c", conf, back); status == exitOK || !strings.Contains(stderr, "exists") {
+		t.Errorf("an export wrote over a file: %q", stderr)
+	}
+	if status, _, stderr := result(t, "db", "import", "-c", conf, back); status == exitOK || !strings.Contains(stderr, "--replace") {
+		t.Errorf("an import replaced a store: %q", stderr)
+	}
+	if status, out, stderr := result(t, "db", "import", "-c", conf, "--replace", back); status != exitOK || !strings.Contains(out, "Imported") {
+		t.Fatalf("import: status %d, %q %q", status, out, stderr)
+	}
+	status, out, stderr := result(t, "db", "export", "-c", conf, "--format", "jsonl")
+	if status != exitOK || out != exported[0] {
+		t.Errorf("after there and back (%d %s):\n%s\nbefore:\n%s", status, stderr, out, exported[0])
+	}
+	if status, _, stderr := result(t, "db", "export", "-c", conf, "--format", "xml"); status == exitOK || !strings.Contains(stderr, "jsonl") {
+		t.Errorf("format xml: %q", stderr)
+	}
+	if status, _, stderr := result(t, "db", "import", "-c", conf, "--replace", conf); status == exitOK || stderr == "" {
+		t.Errorf("a configuration was imported: %q", stderr)
+	}
+}
+
+// TestDamagedDatabaseIsNoReasonNotToStart starts beside a mosquitto.db that ends early, and beside one of nobody's.
+func TestDamagedDatabaseIsNoReasonNotToStart(t *testing.T) {
+	sample, err := os.ReadFile("../../persist/mosquittodb/testdata/v6.db")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string]string{"cut": string(sample[:len(sample)-7]), "foreign": "something else"} {
+		lines, dir, port := stored(t)
+		file := filepath.Join(dir, "mosquitto.db")
+		writeFile(t, file, content)
+		cmd, _, log := startLogging(t, lines...)
+		_ = retainedOn(t, port, "none")
+		if !fileHas(log, "Warning: "+file)() {
+			t.Errorf("%s: the log says nothing", name)
+		}
+		end(t, cmd, syscall.SIGTERM)
+		if now, _ := os.ReadFile(file); string(now) != content {
+			t.Errorf("%s: the file was changed", name)
+		}
+	}
+}
+
+func TestUserSignalSyncs(t *testing.T) {
+	lines, _, port := stored(t)
+	cmd, _, log := startLogging(t, append(lines, "persistence_sync_interval 3600", "sys_interval 1")...)
+	c := dialPort(t, "127.0.0.1", port)
+	connect(t, c, "writer")
+	if err := publishRetained(t, c, "topic", "value"); err != nil {
+		t.Fatal(err)
+	}
+	signalTo(t, cmd, syscall.SIGUSR1)
+	await(t, "a sync", func() bool { return retainedOn(t, port, "$SYS/broker/noctule/store/syncs") != "0" })
+	if fileHas(log, "Error")() {
+		t.Error("the log has an error")
+	}
+}

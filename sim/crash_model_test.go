@@ -1,0 +1,378 @@
+package sim_test
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+
+	"github.com/noctulemq/noctule/codec"
+	"github.com/noctulemq/noctule/router"
+)
+
+// message is one application message that a client publishes or leaves as its will.
+type message struct {
+	number  int
+	pub     *client
+	topic   string
+	payload []byte
+	qos     uint8
+	retain  bool
+	seq     int // counts the publisher's messages of this QoS
+	sends   int
+	sentFor *session // the one session of the publisher in which it was sent; nil when there were several
+
+	sentAt  int  // step of the first sending; 0: not yet
+	ackedAt int  // step of PUBACK or PUBCOMP
+	goneAt  int  // step at which the publisher gave it up
+	doneAt  int  // step from which nothing of it is on its way inside the broker; 0: not yet
+	unsure  bool // under Fast: it was acknowledged, and a crash may have lost it
+
+	expiry      uint32 // seconds; 0: never
+	expiresFrom int64  // Unix milliseconds; counted from the first sending
+	ackedWall   int64  // Unix milliseconds
+
+	clearing bool // stands for an empty payload
+	isWill   bool
+	will     willState
+	delay    int64 // seconds
+	dueAt    int64 // Unix milliseconds
+	owedBy   []*session
+	members  int // receptions by members of shared groups at QoS 2
+}
+
+// willState is what is expected of a will.
+//
+//	willArmed  its connection lives: it must not come
+//	willMay    what happened allows both
+//	willWaits  it must come when its delay has passed
+type willState uint8
+
+const (
+	willArmed willState = iota
+	willMay
+	willWaits
+	willNever
+)
+
+func (m *message) String() string {
+	if m == nil {
+		return "none"
+	}
+	return fmt.Sprintf("m%d(%s %s q%d #%d)", m.number, m.pub.id, m.topic, m.qos, m.seq)
+}
+
+// ended reports whether nobody sends m any more.
+func (m *message) ended() bool {
+	switch {
+	case m.sentAt == 0 || m.isWill:
+		return false
+	case m.qos == 0:
+		return true
+	}
+	return m.ackedAt != 0 || m.goneAt != 0
+}
+
+// cancelAt notes that the will's client comes back.
+func (m *message) cancelAt(*world, bool) {
+	if m.will == willWaits {
+		m.will = willMay
+	}
+}
+
+func (w *world) newMessage(k *client, topic string, qos uint8) *message {
+	m := &message{number: len(w.messages), pub: k, topic: topic, qos: qos}
+	size := w.pick(0, 0, 0, 20, 20, 200)
+	if w.chance(2) {
+		size = w.pick(9000, 70000)
+	}
+	m.payload = []byte("m" + strconv.Itoa(m.number) + ";")
+	for i := range size {
+		m.payload = append(m.payload, byte('a'+(m.number+i)%26))
+	}
+	w.messages = append(w.messages, m)
+	return m
+}
+
+// messageOf finds the message that a payload belongs to.
+func (w *world) messageOf(b []byte) *message {
+	end := bytes.IndexByte(b, ';')
+	if end < 2 || b[0] != 'm' {
+		w.fail("a payload that nobody published: %.40q", b)
+	}
+	n, err := strconv.Atoi(string(b[1:end]))
+	if err != nil || n >= len(w.messages) {
+		w.fail("a payload that nobody published: %.40q", b)
+	}
+	if m := w.messages[n]; bytes.Equal(m.payload, b) {
+		return m
+	}
+	w.fail("the payload of m%d is damaged: %.60q of %d bytes", n, b, len(b))
+	return nil
+}
+
+// sub is one SUBSCRIBE's version of a subscription.
+type sub struct {
+	filter  string // without $share
+	group   string // "" when not shared
+	written string
+	qos     uint8
+	noLocal bool
+	id      uint32
+	sentAt  int
+	ackedAt int // 0: not known to be in force
+	// endSentAt is when the client began to end or replace it, endedAt when it surely was.
+	endSentAt, endedAt int
+	replaces           *sub
+}
+
+// surely reports whether v was in force during all of [from, to].
+func (v *sub) surely(from, to int) bool {
+	return v.ackedAt != 0 && v.ackedAt < from && (v.endSentAt == 0 || v.endSentAt > to)
+}
+
+// possibly reports whether v may have been in force at some time in [from, to]; to is 0 for "still".
+func (v *sub) possibly(from, to int) bool {
+	return (to == 0 || v.sentAt <= to) && (v.endedAt == 0 || v.endedAt >= from)
+}
+
+// end notes that v and every version before it surely ended by step at.
+func (v *sub) end(at int) {
+	for ; v != nil; v = v.replaces {
+		if v.endedAt == 0 {
+			v.endedAt = at
+		}
+	}
+}
+
+func (v *sub) matches(topic string) bool { return router.MatchOne(v.filter, topic) }
+
+// stream is what order is promised for.
+type stream struct {
+	pub        *client
+	qos, asQoS uint8
+}
+
+// session is one incarnation of a client's session, across crashes.
+type session struct {
+	c       *client
+	expiry  uint32
+	conns   int
+	stored  bool // a crash does not lose it
+	brief   bool // it ends with the connection
+	revived bool // a crash brought it back after its end
+	subs    []*sub
+	rx      map[uint16]*message // QoS 2 received, PUBREL not
+	open    map[uint16]*message // QoS 1 received and not acknowledged
+	seen    map[*message]int
+	twice   map[*message]int // QoS 2 receptions
+	last    map[stream]int
+	debts   []*message
+}
+
+func newSession(k *client) *session {
+	return &session{c: k, expiry: k.expiry, rx: map[uint16]*message{}, open: map[uint16]*message{}, seen: map[*message]int{},
+		twice: map[*message]int{}, last: map[stream]int{}}
+}
+
+// outQoS is the QoS of a delivery.
+func (w *world) outQoS(published, granted uint8) uint8 {
+	if w.cfg.UpgradeOutgoingQoS {
+		return granted
+	}
+	return min(published, granted)
+}
+
+// checkExpiry holds that a message expires when it should, and says so, downtime included.
+func (w *world) checkExpiry(c *conn, m *message, p *codec.Publish) {
+	if m.isWill {
+		return
+	}
+	if p.HasExpiry != (m.expiry > 0 && c.client.version == codec.V5) {
+		w.fail("%s got %v with expiry %v", c.client.id, m, p.HasExpiry)
+	}
+	if m.expiry == 0 {
+		return
+	}
+	until := m.expiresFrom
+	if m.sends > 1 { // the last sending may be what counts
+		until = w.now() + int64(m.expiry)*1000
+		if m.ackedWall != 0 {
+			until = m.ackedWall + int64(m.expiry)*1000
+		}
+	}
+	if !p.Dup && until+1500 < c.emptyAt {
+		w.fail("%s got %v %d ms after it expired", c.client.id, m, c.emptyAt-until)
+	}
+	if p.HasExpiry && !p.Dup {
+		most, least := (until-c.emptyAt)/1000+2, (m.expiresFrom-w.now())/1000-2
+		if e := int64(p.Expiry); e > max(most, 1) || e < least {
+			w.fail("%s got %v with expiry %d, expected %d to %d", c.client.id, m, e, least, most)
+		}
+	}
+}
+
+// received checks one PUBLISH that a client got and keeps it in mind.
+func (w *world) received(c *conn, m *message, p *codec.Publish) {
+	s, id, qos := c.session, p.PacketID, p.QoS
+	if m.isWill && m.will == willArmed || m.sentAt == 0 {
+		w.fail("%s got %v, which had no cause", s.c.id, m)
+	}
+	if p.Dup && (qos == 0 || s.conns == 1) {
+		w.fail("%s got %v with DUP, but nothing was redelivered", s.c.id, m)
+	}
+	if p.Retain && !m.retain {
+		w.fail("%s got %v as retained, but it was not published so", s.c.id, m)
+	}
+	switch qos {
+	case 1:
+		had, has := s.open[id]
+		if has && w.safe && had != m && p.Dup && had.ackedAt != 0 && had.sends == 1 {
+			w.fail("%s got %v with packet identifier %d and DUP, which was %v's", s.c.id, m, id, had)
+		}
+		s.open[id] = m
+	case 2:
+		if !s.brief && w.safe {
+			s.stored = true
+			s.c.ghosts = nil
+		}
+		if had := s.rx[id]; had != nil {
+			if w.safe && had != m {
+				w.fail("%s got %v under packet identifier %d, which %v still has", s.c.id, m, id, had)
+			}
+			if w.safe && !p.Dup {
+				w.fail("%s got %v again without DUP", s.c.id, m)
+			}
+			return
+		}
+		for other, had := range s.rx {
+			if had == m && w.safe && !w.cfg.AllowDuplicateMessages && m.qos == 2 && !m.retain && !m.isWill {
+				w.fail("%s got %v again under packet identifier %d instead of %d", s.c.id, m, id, other)
+			}
+		}
+		s.rx[id] = m
+	}
+	w.checkExplained(s, m, qos, p.SubIDs)
+	if k := (stream{m.pub, m.qos, qos}); s.seen[m] == 0 && !m.isWill && !m.retain && m.topic[0] != 's' {
+		if last, have := s.last[k]; have && m.seq < last && w.safe && !s.revived {
+			w.fail("%s got %v after #%d of the same publisher and QoS", s.c.id, m, last)
+		}
+		s.last[k] = max(s.last[k], m.seq)
+	}
+	s.seen[m]++
+	if qos == 2 {
+		s.twice[m]++
+		w.checkOnce(s, m)
+	}
+}
+
+// checkOnce holds that QoS 2 is exactly once for each subscription.
+func (w *world) checkOnce(s *session, m *message) {
+	if m.qos != 2 || m.retain || m.isWill || !w.safe {
+		return
+	}
+	filters := map[string]bool{}
+	for _, v := range s.subs {
+		if v.matches(m.topic) && v.group == "" && v.possibly(m.sentAt, m.doneAt) {
+			filters[v.written] = true
+		}
+	}
+	may := len(filters)
+	if !w.cfg.AllowDuplicateMessages {
+		may = min(may, 1)
+	}
+	if s.c.shares && m.topic[0] == 's' {
+		return
+	}
+	if s.twice[m] > may {
+		w.fail("%s got %v %d times; %d would be right", s.c.id, m, s.twice[m], may)
+	}
+}
+
+// checkExplained holds that a subscription asked for the message, at this QoS.
+func (w *world) checkExplained(s *session, m *message, qos uint8, subIDs []uint32) {
+	asked, granted, ids := false, false, map[uint32]bool{}
+	for _, v := range s.subs {
+		if !v.matches(m.topic) || v.noLocal && m.sentFor == s && !m.retain && !m.isWill && w.safe {
+			continue
+		}
+		live := v.possibly(m.sentAt, m.doneAt) || v.group != ""
+		if !live && !m.retain && !m.isWill {
+			continue
+		}
+		asked = true
+		granted = granted || w.outQoS(m.qos, v.qos) == qos
+		ids[v.id] = true
+	}
+	switch {
+	case !asked:
+		w.fail("%s got %v, which no subscription asked for", s.c.id, m)
+	case !granted:
+		w.fail("%s got %v at QoS %d, which no subscription granted", s.c.id, m, qos)
+	}
+	for _, id := range subIDs {
+		if !ids[id] {
+			w.fail("%s got %v with subscription identifier %d, which no matching subscription has", s.c.id, m, id)
+		}
+	}
+}
+
+// owe makes debts of a message that was acknowledged.
+func (w *world) owe(m *message) {
+	if m.ackedAt == 0 || m.unsure || w.lossy || m.expiry > 0 || len(m.payload) == 0 {
+		return
+	}
+	for _, k := range w.clients {
+		s := k.session
+		if s == nil {
+			continue
+		}
+		for _, v := range s.subs {
+			if v.group == "" && v.matches(m.topic) && v.surely(m.sentAt, m.doneAt) && w.outQoS(m.qos, v.qos) > 0 && !(v.noLocal && m.pub == k) &&
+				(w.safe || w.outQoS(m.qos, v.qos) == 1) {
+				s.debts = append(s.debts, m)
+				break
+			}
+		}
+	}
+}
+
+// checkDebts holds, when everything is quiet and stored, that a session whose client reads got what it is owed.
+func (w *world) checkDebts(s *session) {
+	for _, m := range s.debts {
+		if s.seen[m] == 0 {
+			w.fail("%s did not get %v (sent at %d, acknowledged at %d)", s.c.id, m, m.sentAt, m.ackedAt)
+		}
+	}
+	s.debts = s.debts[:0]
+}
+
+// retainedMay returns every message that may be a topic's retained one; nil stands for none.
+func (w *world) retainedMay(topic string) []*message {
+	var all, may []*message
+	for _, m := range w.messages {
+		if m.retain && m.topic == topic && m.sentAt != 0 {
+			all = append(all, m)
+		}
+	}
+	sure := false
+	for _, m := range all {
+		replaced := false
+		for _, by := range all {
+			replaced = replaced || by.ackedAt != 0 && !by.unsure && m.doneAt != 0 && m.doneAt < by.sentAt
+		}
+		if replaced {
+			continue
+		}
+		sure = sure || m.ackedAt != 0 && !m.unsure
+		if len(m.payload) == 0 || m.expiry > 0 && m.expiresFrom-1500 < w.now() {
+			may = append(may, nil)
+		}
+		if len(m.payload) > 0 {
+			may = append(may, m)
+		}
+	}
+	if !sure {
+		may = append(may, nil)
+	}
+	return may
+}
