@@ -10,6 +10,8 @@ PREFIX ?= /usr/local
 BENCH_SHORT ?= pairs-100-full,fanin-100-full,fanout-100-full,pair-1-full,pairs-100-100k,fanin-100-100k,fanout-100-100k,qos1-pairs-50-full,qos2-pairs-50-full,payload-4k
 DESTDIR ?=
 TEST_TIMEOUT ?= 600s
+ROUNDS ?= 200
+CUTS ?= 30
 
 .PHONY: help
 help: ## list the targets
@@ -33,7 +35,7 @@ test: deps ## run all tests
 
 .PHONY: race
 race: ## run the tests of the packages where threads meet under the race detector
-	$(GO) test -race -shuffle=on -timeout $(TEST_TIMEOUT) ./loop ./router ./shard ./codec ./config ./auth/... ./logging ./sys ./cmd/...
+	$(GO) test -race -shuffle=on -timeout $(TEST_TIMEOUT) -short ./loop ./router ./shard ./persist ./codec ./config ./auth/... ./logging ./sys ./cmd/...
 
 .PHONY: vet
 vet: ## go vet
@@ -65,6 +67,14 @@ sim: ## long simulation: SEEDS seeds, or the one SEED
 logins: deps ## 10,000 logins at once with hashed passwords: what connected clients feel of it
 	$(GO) test ./e2e -run TestLoginBurst -count=1 -v -logins 10000 -logins.p99 10ms
 
+.PHONY: crash
+crash: ## kill the broker ROUNDS times under each commit policy: what was acknowledged must be there; SEED=n replays
+	$(GO) test ./crash -run 'TestCrash$$' -timeout 0 -count=1 -v -crash.rounds $(ROUNDS) $(if $(SEED),-crash.seed $(SEED))
+
+.PHONY: powercut
+powercut: deps ## cut the power CUTS times under each commit policy (as root)
+	$(GO) test ./crash -run 'TestPowerCut$$' -timeout 0 -count=1 -v -crash.cuts $(CUTS) $(if $(SEED),-crash.seed $(SEED))
+
 .PHONY: microbench
 microbench: ## run the Go benchmarks once
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./codec ./loop ./router ./shard
@@ -76,6 +86,11 @@ bench: build deps ## CPU per message beside Debian's mosquitto in a minute; leav
 .PHONY: bench-full
 bench-full: build deps ## every scenario, five times; leaves a report, latest.html, and its figures in bench/results
 	./$(BIN) bench compare -reps 5 -seconds 3 -json bench/results/latest.json -html bench/results/latest.html -svg bench/results/latest.svg
+
+.PHONY: bench-durable
+bench-durable: build deps ## durable sessions beside Debian's mosquitto, and stop and start with a million retained messages
+	./$(BIN) bench compare -brokers noctule,noctule-memory,mosquitto -scenarios 'durable-*' -reps 3 -seconds 3
+	./$(BIN) bench restart
 
 .PHONY: conformance
 conformance: ## write docs/conformance.md from the statements and the tests

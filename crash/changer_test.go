@@ -42,7 +42,7 @@ func (c *changer) session() time.Duration {
 		if c.change(conn) != nil {
 			return 0
 		}
-		time.Sleep(c.between(0, c.w.pace))
+		time.Sleep(c.between(0, pace))
 	}
 }
 
@@ -168,8 +168,8 @@ func (c *changer) probe() {
 				got[i] = strconv.Itoa(int(p.QoS))
 			}
 		case <-late:
-			c.w.history.fail(subscription, "%s in round %d: %d of 3 subscriptions that were acknowledged and never changed are there", c.name,
-				c.w.round.Load(), ends)
+			c.w.history.fail(subscription, "%s in round %d: %d of 3 subscriptions that were acknowledged and never changed are there",
+				c.name, c.w.round.Load(), ends)
 			return
 		}
 	}

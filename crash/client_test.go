@@ -35,10 +35,11 @@ func (c *client) connect() (*conn, bool, error) {
 	h := c.w.history
 	switch {
 	case present && !c.met:
-		h.fail(session, "%s at %v in round %d: CONNACK says that there was a session, but the client is new", c.name, h.now(), c.w.round.Load())
+		h.fail(session, "%s at %v in round %d: CONNACK says that there was a session, but the client is new", c.name, h.now(),
+			c.w.round.Load())
 	case !present && c.known != 0 && !h.unsure(c.known):
-		h.fail(session, "%s at %v in round %d: CONNACK says that there was no session, but what was acknowledged at %v belongs to it",
-			c.name, h.now(), c.w.round.Load(), c.known)
+		h.fail(session, "%s at %v in round %d: CONNACK says that there was no session, but that was acknowledged at %v", c.name,
+			h.now(), c.w.round.Load(), c.known)
 	}
 	if !present {
 		c.known = 0

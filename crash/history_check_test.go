@@ -17,7 +17,8 @@ func TestCheck(t *testing.T) {
 	}
 	plain := []*receiver{{name: "a", filters: []filter{{"c/#", 2}}, since: s}}
 	double := []*receiver{{name: "a", filters: []filter{{"c/#", 2}, {"c/+", 2}}, since: s}}
-	group := []*receiver{{name: "a", group: "$share/g", filters: []filter{{"c/#", 2}}, since: s}, {name: "b", group: "$share/g", filters: []filter{{"c/#", 2}}}}
+	group := []*receiver{{name: "a", group: "$share/g", filters: []filter{{"c/#", 2}}, since: s},
+		{name: "b", group: "$share/g", filters: []filter{{"c/#", 2}}}}
 	whole := notes{pub(2*s, sent), pub(3*s, received), pub(4*s, completed)}
 
 	f := func(name string, receivers []*receiver, h *history, qos uint8, story notes, want ...fault) {
@@ -55,19 +56,23 @@ func TestCheck(t *testing.T) {
 	f("never, given up", plain, fresh(0), 2, notes{pub(2*s, sent), pub(3*s, abandoned)})
 	f("no answer", plain, fresh(0), 2, notes{pub(2*s, sent)}, unanswered)
 	f("PUBREC, then nothing", plain, fresh(0), 2, notes{pub(2*s, sent), pub(3*s, received)}, unanswered, lost)
-	f("twice", plain, fresh(0), 2, more(whole, sub(5*s, "a", delivered, 2), sub(6*s, "a", delivered, 2)), twice)
+	f("twice", plain, fresh(0), 2, more(whole, sub(5*s, "a", delivered, 2),
+		sub(6*s, "a", delivered, 2)), twice)
 	f("twice, recognised", plain, fresh(0), 2, more(whole, sub(5*s, "a", delivered, 2), sub(6*s, "a", repeated, 2)))
-	f("twice, QoS 1", plain, fresh(0), 1, notes{pub(2*s, sent), pub(3*s, acked), sub(5*s, "a", delivered, 1), sub(6*s, "a", delivered, 1)})
+	f("twice, QoS 1", plain, fresh(0), 1, notes{pub(2*s, sent), pub(3*s, acked), sub(5*s, "a", delivered, 1),
+		sub(6*s, "a", delivered, 1)})
 	f("another QoS", plain, fresh(0), 2, more(whole, sub(5*s, "a", delivered, 1)), wrongQoS, lost)
 	f("one of two copies", double, fresh(0), 2, more(whole, sub(5*s, "a", delivered, 2)), lost)
 	f("both copies", double, fresh(0), 2, more(whole, sub(5*s, "a", delivered, 2), sub(5*s, "a", delivered, 2)))
 	dedup := fresh(0)
 	dedup.dedup = true
-	f("both copies, one is due", double, dedup, 2, more(whole, sub(5*s, "a", delivered, 2), sub(5*s, "a", delivered, 2)), twice)
+	f("both copies, one is due", double, dedup, 2, more(whole, sub(5*s, "a", delivered, 2),
+		sub(5*s, "a", delivered, 2)), twice)
 
 	f("group, once", group, fresh(0), 2, more(whole, sub(5*s, "b", delivered, 2)))
 	f("group, never", group, fresh(0), 2, whole, lost)
-	f("group, twice at one member", group, fresh(0), 2, more(whole, sub(5*s, "a", delivered, 2), sub(6*s, "a", delivered, 2)), twice)
+	f("group, twice at one member", group, fresh(0), 2, more(whole, sub(5*s, "a", delivered, 2),
+		sub(6*s, "a", delivered, 2)), twice)
 	f("group, twice after PUBREL", group, fresh(0), 2, more(whole, sub(5*s, "a", delivered, 2), sub(6*s, "a", finished, 2),
 		sub(7*s, "b", delivered, 2)), twice)
 	f("group, handed over in flight", group, fresh(0), 2, more(whole, sub(5*s, "a", delivered, 2), sub(7*s, "b", delivered, 2)))
@@ -75,10 +80,10 @@ func TestCheck(t *testing.T) {
 	f("lost by a cut within the window", plain, fresh(s, stop{from: 3*s + s/2, to: 3*s + s/2}), 2, whole)
 	f("lost, PUBCOMP within the window", plain, fresh(s, stop{from: 4*s + s/2, to: 4*s + s/2}), 2, whole)
 	f("lost by a cut after the window", plain, fresh(s, stop{from: 5*s + s/2, to: 5*s + s/2}), 2, whole, lost)
-	f("twice around a cut within the window", plain, fresh(s, stop{from: 6 * s, to: 6 * s}), 2, more(whole, sub(5*s+s/2, "a", delivered, 2),
-		sub(7*s, "a", delivered, 2)))
-	f("twice around a cut after the window", plain, fresh(s, stop{from: 7 * s, to: 7 * s}), 2, more(whole, sub(5*s, "a", delivered, 2),
-		sub(8*s, "a", delivered, 2)), twice)
+	f("twice around a cut within the window", plain, fresh(s, stop{from: 6 * s, to: 6 * s}), 2, more(whole,
+		sub(5*s+s/2, "a", delivered, 2), sub(7*s, "a", delivered, 2)))
+	f("twice around a cut after the window", plain, fresh(s, stop{from: 7 * s, to: 7 * s}), 2, more(whole,
+		sub(5*s, "a", delivered, 2), sub(8*s, "a", delivered, 2)), twice)
 }
 
 // TestCheckOrder: first appearances count, flow by flow.

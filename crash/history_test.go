@@ -437,8 +437,8 @@ func (h *history) checkOrderLocked(r *receiver) {
 			seen[a] = true
 		}
 		if before := last[f]; before != nil && before.n > d.m.n {
-			h.failLocked(disordered, "at %s %s came before %s\n%s\n%s\n%s\n%s", r.name, before.key(), d.m.key(), d.m.key(), h.storyLocked(d.m, r.name),
-				before.key(), h.storyLocked(before, r.name))
+			h.failLocked(disordered, "at %s %s came before %s\n%s\n%s\n%s\n%s", r.name, before.key(), d.m.key(),
+				d.m.key(), h.storyLocked(d.m, r.name), before.key(), h.storyLocked(before, r.name))
 			continue
 		}
 		last[f] = d.m
@@ -454,7 +454,8 @@ func (h *history) failMessageLocked(what fault, m *message, who, text string) {
 func (h *history) clash(who string, p *codec.Publish, held holding, m *message) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	text := fmt.Sprintf("%s held id %d since %v, and at %v it came with another message, DUP %v\n", who, p.PacketID, held.at, h.now(), p.Dup)
+	text := fmt.Sprintf("%s held id %d since %v, and at %v it came with another message, DUP %v\n", who, p.PacketID, held.at,
+		h.now(), p.Dup)
 	for _, m := range []*message{held.m, m} {
 		if m != nil {
 			text += m.key() + "\n" + h.storyLocked(m, who)

@@ -1,7 +1,6 @@
 package crash
 
 import (
-	"os"
 	"syscall"
 	"testing"
 	"time"
@@ -22,7 +21,7 @@ func TestPowerCut(t *testing.T) {
 			if policy == "balanced" {
 				window = syncWindow
 			}
-			w := newWorld(t, seed(), newHistory(window, dedup), options{groups: true})
+			w := newWorld(t, seed(), newHistory(window, dedup), options{groups: true, large: true})
 			w.broker = newBroker(t, program, d.path("disk"), ours(policy, dedup)...)
 			w.cutOf(d, window)
 			w.hold(*flagCuts)
@@ -40,17 +39,4 @@ func (w *world) cutOf(d *disk, window time.Duration) {
 		}
 		w.history.stopped(from, int(w.round.Load()))
 	}
-}
-
-// TestPowerCutMosquitto: the rig finds what Mosquitto loses.
-func TestPowerCutMosquitto(t *testing.T) {
-	if _, err := os.Stat(mosquitto); err != nil {
-		t.Skip("install mosquitto to run this test")
-	}
-	d := newDisk(t)
-	w := newWorld(t, seed(), newHistory(0, false), options{})
-	w.broker = newBroker(t, mosquitto, d.path("disk"), theirs...)
-	w.cutOf(d, 0)
-	w.pace = 500 * time.Millisecond // it writes and syncs its whole database for each change
-	w.findLoss()
 }

@@ -7,6 +7,9 @@ import (
 	"github.com/noctulemq/noctule/codec"
 )
 
+// pace is the longest pause between bursts.
+const pace = 30 * time.Millisecond
+
 // outstandingMax is how many publications a publisher has unacknowledged, at most; Mosquitto's receive maximum.
 const outstandingMax = 20
 
@@ -33,7 +36,8 @@ type flight struct {
 }
 
 func (f *flight) publish(v codec.Version, dup bool) []byte {
-	return (&codec.PublishOut{Version: v, Dup: dup, QoS: f.qos, Retain: f.retain, PacketID: f.id, Topic: f.topic, Payload: f.payload}).Append(nil)
+	out := codec.PublishOut{Version: v, Dup: dup, QoS: f.qos, Retain: f.retain, PacketID: f.id, Topic: f.topic, Payload: f.payload}
+	return out.Append(nil)
 }
 
 // session is one connection: what is unacknowledged again, then new messages until the connection ends.
@@ -66,7 +70,7 @@ func (p *publisher) session() time.Duration {
 				}
 				c.send(p.burst())
 			}
-			tick.Reset(p.between(p.w.pace/4, p.w.pace))
+			tick.Reset(p.between(pace/4, pace))
 		}
 	}
 }
@@ -172,6 +176,7 @@ func (p *publisher) numbered() {
 // size is that of a payload: mostly small, now and then beyond what one record of a store may hold.
 func (p *publisher) size() int {
 	switch n := p.rng.IntN(1000); {
+	case n < 50 && !p.w.large:
 	case n == 0:
 		return p.rng.IntN(600_000)
 	case n < 50:

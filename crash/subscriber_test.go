@@ -131,8 +131,8 @@ func (s *subscriber) publish(p *codec.Publish) {
 	h := s.w.history
 	m := h.find(p.Payload)
 	if m == nil || m.topic != p.Topic {
-		h.fail(unknown, "%s got topic %s, QoS %d, id %d, %.40q, which nobody sent, or which was complete long ago", s.name, p.Topic, p.QoS,
-			p.PacketID, p.Payload)
+		h.fail(unknown, "%s got topic %s, QoS %d, id %d, %.40q, which nobody sent, or which was complete long ago", s.name,
+			p.Topic, p.QoS, p.PacketID, p.Payload)
 		m = nil
 	}
 	if p.QoS == 2 {

@@ -25,7 +25,7 @@ func TestOnARM(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
-	if out, err := exec.Command(qemu, binary, "-test.short", "-test.timeout=100s").CombinedOutput(); err != nil {
+	if out, err := exec.Command(qemu, binary, "-test.short", "-test.timeout=300s").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 }

@@ -28,6 +28,7 @@ import (
 //   - db.go, handleMemTableFlush: the directory is not synced between creating a table and naming it in the MANIFEST, and
 //     flushMemtable retries for ever, with Close waiting for it. A half-written MANIFEST change stays in the file.
 //   - db.Sync syncs the log of the newest memtable only.
+//   - z/allocator.go, Allocate: on a 32-bit machine a builder whose buffer is full overwrites its first blocks (badgerTakes).
 //   - Two compactors look for work every 50 ms; all tables are mapped, which a 32-bit process has no room for.
 //
 // Nothing of that is needed: the journal in front is the write-ahead log, changes come in large sorted batches, and the only

@@ -55,7 +55,7 @@ func (e *badgerEngine) repair(damage []string) ([]string, error) {
 			continue
 		}
 		w := badgerWriter{e: fresh, level: t.level}
-		kept, lost, err := badgerSalvage(e.path(t.id), w.add)
+		kept, lost, err := badgerSalvageFile(e.path(t.id), w.add)
 		if err == nil {
 			err = w.finish()
 		}
@@ -63,7 +63,7 @@ func (e *badgerEngine) repair(damage []string) ([]string, error) {
 			return nil, err
 		}
 		tables = append(tables, w.done...)
-		notes = append(notes, fmt.Sprintf("%s: %d records of it are kept, %s", filepath.Base(e.path(t.id)), kept, lost))
+		notes = append(notes, fmt.Sprintf("%s: %d records of it are kept; %s", filepath.Base(e.path(t.id)), kept, lost))
 	}
 	if err := badgerSyncDir(fresh.dir); err != nil {
 		return nil, err
@@ -123,17 +123,21 @@ func badgerCopy(from, to string) error {
 // badgerSalvageMax is how much is read of a table that has no index: one of ours is much smaller.
 const badgerSalvageMax = 64 << 20
 
-// badgerSalvage gives the readable records of a table to add, in order; lost says what was not. An error is one of add.
-func badgerSalvage(path string, add func(*badgerRecord) error) (kept int, lost string, err error) {
+// badgerSalvageFile gives the readable records of a table to add, in order; lost says what was not. An error is one of add.
+func badgerSalvageFile(path string, add func(*badgerRecord) error) (kept int, lost string, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return 0, "it cannot be opened: " + err.Error(), nil
+		return 0, "there is no such file, or it cannot be opened", nil
 	}
 	defer f.Close()
 	s, err := f.Stat()
 	if err != nil || !s.Mode().IsRegular() {
 		return 0, "it is not a file", nil
 	}
+	return badgerSalvage(f, s.Size(), add)
+}
+
+func badgerSalvage(f io.ReaderAt, size int64, add func(*badgerRecord) error) (kept int, lost string, err error) {
 	var last badgerRecord
 	some := false
 	take := func(block []byte) (whole bool, err error) {
@@ -156,11 +160,11 @@ func badgerSalvage(path string, add func(*badgerRecord) error) (kept int, lost s
 		}
 		return true, nil
 	}
-	blocks, err := badgerReadIndex(f, s.Size())
+	blocks, err := badgerReadIndex(f, size)
 	if err != nil {
-		data, _ := io.ReadAll(io.LimitReader(f, badgerSalvageMax)) // as far as it can be read
+		data, _ := io.ReadAll(io.NewSectionReader(f, 0, min(size, badgerSalvageMax))) // as far as it can be read
 		end, err := badgerScan(data, take)
-		return kept, fmt.Sprintf("what is behind its first %d bytes is not", end), err
+		return kept, fmt.Sprintf("nothing behind byte %d is readable", end), err
 	}
 	bad := 0
 	for _, b := range blocks {
@@ -176,7 +180,7 @@ func badgerSalvage(path string, add func(*badgerRecord) error) (kept int, lost s
 			bad++
 		}
 	}
-	return kept, fmt.Sprintf("%d of its %d blocks are not", bad, len(blocks)), nil
+	return kept, fmt.Sprintf("%d of its %d blocks are not readable", bad, len(blocks)), nil
 }
 
 // badgerScan finds the blocks of a table without its index: a block begins where the one before ends, and ends where its

@@ -17,14 +17,14 @@ import (
 
 // badgerTable is one table file. It is immutable; what is beside id and level was read from it or written to it.
 type badgerTable struct {
-	id            uint64
-	level         uint8
-	damaged       bool
-	size          int64  // bytes of the file
-	version       uint64 // the highest of its records
-	first, last   []byte // keys, without their version
-	kinds         []badgerKind
-	records, lost int64 // lost: of a damaged one, blocks that cannot be read
+	id          uint64
+	level       uint8
+	damaged     bool
+	size        int64  // bytes of the file
+	version     uint64 // the highest of its records
+	first, last []byte // keys, without their version
+	kinds       []badgerKind
+	records     int64
 }
 
 // badgerKind counts the records of a table whose keys begin with one byte.
@@ -70,22 +70,51 @@ type badgerWriter struct {
 	t    badgerTable
 	last []byte
 	size int64
+	room int64 // of the builder's buffer
 	key  []byte
 
 	done []badgerTable
 }
 
+// badgerBlockSize is what a block has beside a single longer entry; badgerBlockBuffer what the builder takes for it.
+const (
+	badgerBlockSize   = 4096
+	badgerBlockBuffer = badgerBlockSize + 256
+)
+
+// badgerTakes bounds how much of its buffer the builder takes for a record. The buffer must never be full: on a 32-bit machine
+// ristretto's Allocator.Allocate (v2.2.0) then shifts an int by 32 and begins anew, over the blocks it holds. Of the blocks
+// with short entries, two neighbours are longer than a block together. A longer entry has a block of its own, which doubles.
+func badgerTakes(r *badgerRecord) int64 {
+	key, value := int64(len(r.key)+8), int64(len(r.value)+3)
+	if entry := key + value + 32; entry < badgerBlockSize {
+		return entry*2 + entry/2
+	}
+	takes, size, end := int64(2*badgerBlockBuffer), int64(badgerBlockBuffer), int64(4)
+	for _, n := range [...]int64{key, value, 4, 4, 16, 4} {
+		if size-end < n {
+			size = max(2*size, end+n)
+			takes += size
+		}
+		end += n
+	}
+	return takes
+}
+
 func (w *badgerWriter) add(r *badgerRecord) error {
-	if w.b != nil && w.size >= w.e.opt.tableBytes && !bytes.Equal(r.key, w.last) { // versions of a key stay together
+	takes := badgerTakes(r)
+	if w.b != nil && (w.size >= w.e.opt.tableBytes || w.room < takes) {
 		if err := w.cut(); err != nil {
 			return err
 		}
 	}
 	if w.b == nil {
-		w.b = table.NewTableBuilder(table.Options{TableSize: uint64(w.e.opt.tableBytes), BlockSize: 4096})
-		w.t, w.size = badgerTable{id: w.e.nextID, level: w.level}, 0
+		buffer := max(2*w.e.opt.tableBytes, takes+2*badgerBlockBuffer)
+		w.b = table.NewTableBuilder(table.Options{TableSize: uint64(buffer+1) / 2, BlockSize: badgerBlockSize})
+		w.t, w.size, w.room = badgerTable{id: w.e.nextID, level: w.level}, 0, buffer-2*badgerBlockBuffer
 		w.e.nextID++
 	}
+	w.room -= takes
 	w.key = binary.BigEndian.AppendUint64(append(w.key[:0], r.key...), ^r.version)
 	v := y.ValueStruct{Meta: r.meta, UserMeta: r.user, Value: r.value}
 	if r.meta&badgerDeleted != 0 {

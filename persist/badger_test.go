@@ -2,8 +2,10 @@ package persist
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"maps"
 	"math/rand/v2"
 	"os"
@@ -101,7 +103,7 @@ func TestBadgerKeepsWhatWasApplied(t *testing.T) {
 func TestBadgerIsAMap(t *testing.T) {
 	rounds := 120
 	if testing.Short() {
-		rounds = 40
+		rounds = 15
 	}
 	rnd := rand.New(rand.NewPCG(1, 2))
 	dir := t.TempDir()
@@ -169,6 +171,22 @@ func TestBadgerTakesTheLongestTopic(t *testing.T) {
 	want := map[string]string{"r" + topic + "1": value, "r" + topic[:59_999]: "3"}
 	wantContent(t, testBadger(t, dir, badgerOptions{}), "r", want)
 	wantContent(t, e, "r"+topic, map[string]string{"r" + topic + "1": value})
+}
+
+// Values of every size: the builder's buffer is never full.
+func TestBadgerValuesOfEverySize(t *testing.T) {
+	e := testBadger(t, t.TempDir(), badgerOptions{tableBytes: 300_000})
+	for _, size := range []int{0, 1, 60, 500, 1100, 2030, 2100, 3900, 4020, 4060, 4096, 4400, 8700, 10_000, 70_000, 262_144, 700_000} {
+		want := map[string]string{}
+		var changes []change
+		for i := range 2_000_000/(size+500) + 2 {
+			c := putRecord(fmt.Sprintf("%06d-%05d", size, i), strings.Repeat(string(rune('a'+i%26)), size))
+			changes = append(changes, c)
+			want[string(c.key)] = string(c.value)
+		}
+		testApply(t, e, changes...)
+		wantContent(t, e, fmt.Sprintf("%06d-", size), want)
+	}
 }
 
 func TestBadgerItselfReadsAndWritesTheDirectory(t *testing.T) {
@@ -515,44 +533,73 @@ func TestBadgerDamageWhileRunningIsAnError(t *testing.T) {
 	}
 }
 
-// Any bytes as MANIFEST and as a table: an engine opens on them, and holds what it is given.
-func FuzzBadgerDirectory(f *testing.F) {
+// testSum is data with the length and checksum that Badger puts behind a block and an index.
+func testSum(data []byte) []byte {
+	sum := binary.AppendUvarint([]byte{badgerSumField}, uint64(crc32.Checksum(data, badgerCRC)))
+	return binary.BigEndian.AppendUint32(append(slices.Clip(data), sum...), uint32(len(sum)))
+}
+
+func FuzzBadgerManifest(f *testing.F) {
 	dir, _ := testDamaged(f)
-	files, _ := badgerTableFiles(dir)
 	manifest, err := os.ReadFile(filepath.Join(dir, badgerManifest))
 	if err != nil {
 		f.Fatal(err)
 	}
-	small := testBadger(f, f.TempDir(), badgerOptions{})
-	testApply(f, small, putRecord("a", "1"), deleteRecord("b"), putRecord("c", strings.Repeat("2", 100)))
-	table, err := os.ReadFile(small.path(small.tables[0].id))
+	f.Add(manifest[len(badgerMagic)+8:])
+	f.Fuzz(func(t *testing.T, set []byte) {
+		data := binary.BigEndian.AppendUint32([]byte(badgerMagic), uint32(len(set)))
+		data = append(binary.BigEndian.AppendUint32(data, crc32.Checksum(set, badgerCRC)), set...)
+		for _, data := range [][]byte{set, data} {
+			if _, err := badgerParseManifest(data); err != nil && !badgerIsDamage(err) {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+// Any bytes as a table, as blocks and index of one with the right checksum, and as one block.
+func FuzzBadgerTable(f *testing.F) {
+	e := testBadger(f, f.TempDir(), badgerOptions{})
+	testApply(f, e, putRecord("a", "1"), deleteRecord("b"), putRecord("c", strings.Repeat("2", 5000)))
+	data, err := os.ReadFile(e.path(e.tables[0].id))
 	if err != nil {
 		f.Fatal(err)
 	}
-	one, _ := os.ReadFile(filepath.Join(small.dir, badgerManifest))
-	f.Add(manifest, table)
-	f.Add(one, table)
-	f.Add(one, table[:len(table)/2])
-	f.Add([]byte(badgerMagic), []byte(nil))
-	f.Fuzz(func(t *testing.T, manifest, table []byte) {
-		dir := filepath.Join(t.TempDir(), "engine")
-		if err := os.Mkdir(dir, 0o700); err != nil {
-			t.Fatal(err)
+	blocks, err := badgerReadIndex(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		f.Fatal(err)
+	}
+	end := blocks[len(blocks)-1].offset + blocks[len(blocks)-1].size
+	tail := int(binary.BigEndian.Uint32(data[len(data)-4:])) + 8
+	f.Add(data, []byte{})
+	f.Add(data[:len(data)-20], []byte{})
+	f.Add(data[:end], data[end:len(data)-tail])
+	f.Add(data[:blocks[0].size-10], []byte{})
+	f.Fuzz(func(t *testing.T, data, index []byte) {
+		whole := append(slices.Clip(data), index...)
+		size := binary.BigEndian.AppendUint32(nil, uint32(len(index)))
+		sum := testSum(index)[len(index):]
+		summed := append(append(slices.Clip(whole), size...), sum...)
+		for _, data := range [][]byte{whole, summed, testSum(whole)} {
+			var last badgerRecord
+			_, _, err := badgerSalvage(bytes.NewReader(data), int64(len(data)), func(r *badgerRecord) error {
+				if last.key != nil && !badgerBefore(&last, r) {
+					t.Fatalf("%q comes after %q", r.key, last.key)
+				}
+				last = badgerRecord{key: append([]byte{}, r.key...), version: r.version}
+				if r.user&badgerIsLong != 0 {
+					_, _, _ = r.whole()
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
 		}
-		path := (&badgerEngine{dir: dir}).path(files[0])
-		if err := errors.Join(os.WriteFile(filepath.Join(dir, badgerManifest), manifest, 0o600), os.WriteFile(path, table, 0o600)); err != nil {
-			t.Fatal(err)
-		}
-		e, _, err := openBadger(dir, badgerOptions{slack: 1})
-		if err != nil {
-			t.Fatal(err)
-		}
-		testApply(t, e, putRecord("key", "value"))
-		if err := e.tidy(nil); err != nil {
-			t.Fatal(err)
-		}
-		if testContent(t, testBadger(t, dir, badgerOptions{}), "key")["key"] != "value" {
-			t.Error("the record is not there")
+		var b badgerEntries
+		if b.open(testSum(data)) == nil {
+			for b.i < b.n && b.next() == nil {
+			}
 		}
 	})
 }

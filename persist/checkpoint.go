@@ -26,7 +26,8 @@ type checkpoint struct {
 type checkpointed struct {
 	err     error
 	spare   *segment
-	missing uint64 // records that were not there any more
+	// damaged is where segments are kept whose records were not all there any more.
+	damaged []string
 	took    time.Duration
 }
 
@@ -36,6 +37,8 @@ type keeper struct {
 	engine engine
 	id     identity
 	made   int64 // when the store was made, in Unix seconds
+	// through is the last record of the journal that is in the engine.
+	through uint64
 	orders chan checkpoint
 	// results has room for one: there is one order at a time.
 	results chan checkpointed
@@ -75,36 +78,44 @@ func (k *keeper) carryOut(order checkpoint) (result checkpointed) {
 	if order.spare != 0 {
 		result.spare, _ = makeSegment(k.files, order.spare, k.id)
 	}
-	result.missing, result.err = k.move(order.segments)
-	if result.err != nil {
+	damaged, err := k.move(order.segments)
+	if err != nil {
+		result.err = err
 		return result
 	}
 	for i := range order.segments {
-		// Replaying it again would only take time. But a later one must not go before an earlier one.
-		if err := k.files.remove(segmentName(order.segments[i].number)); err != nil {
-			break
+		name := segmentName(order.segments[i].number)
+		if aside := "damaged-" + stamp() + "-" + name; damaged[i] && k.files.rename(name, aside) == nil {
+			result.damaged = append(result.damaged, aside)
+			continue
 		}
+		_ = k.files.remove(name) // else the next start does
 	}
 	return result
 }
 
 var errStopped = errors.New("the store is being closed")
 
-// move writes the changes of segments to the engine.
-func (k *keeper) move(segments []segment) (missing uint64, err error) {
+// stamp is the time in the names of what is set aside.
+func stamp() string { return time.Now().UTC().Format("20060102T150405") }
+
+// move writes the changes of segments to the engine, and says which segments do not hold all of their records.
+func (k *keeper) move(segments []segment) (damaged []bool, err error) {
 	found := make([]scanned, len(segments))
 	tried := make([]bool, len(segments))
-	through := uint64(0)
+	through := k.through
 	for i, s := range segments {
 		through = max(through, s.last)
 		data, err := k.files.read(segmentName(s.number))
 		if err != nil {
-			return 0, fmt.Errorf("read the journal: %w", err)
+			return nil, fmt.Errorf("read the journal: %w", err)
 		}
 		found[i] = scan(s.number, data[:min(int64(len(data)), s.size)], k.id.seed())
 		tried[i] = s.tried
+		n := len(found[i].records)
+		damaged = append(damaged, !found[i].sound() || s.last > 0 && (n == 0 || found[i].records[n-1].number != s.last))
 	}
-	r := replay(found, tried, 0)
+	r := replay(found, tried, k.through)
 	r.over.sort()
 	var changes []change
 	size := 0
@@ -118,12 +129,16 @@ func (k *keeper) move(segments []segment) (missing uint64, err error) {
 			continue
 		}
 		if err := k.apply(changes); err != nil {
-			return 0, err
+			return nil, err
 		}
 		changes, size = changes[:0], 0
 	}
 	// The mark goes with the last of the changes: the engine stores a call whole or not at all.
-	return r.missing, k.apply(append(changes, k.mark(through)))
+	if err := k.apply(append(changes, k.mark(through))); err != nil {
+		return nil, err
+	}
+	k.through = through
+	return damaged, nil
 }
 
 func (k *keeper) apply(changes []change) error {

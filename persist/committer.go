@@ -16,7 +16,7 @@ const (
 	unsyncedEarly = 4 << 20
 	unsyncedMax   = 12 << 20
 	// idleBytes is the room for buffers that an idle store keeps.
-	idleBytes = 128 << 10
+	idleBytes = 1 << 20
 
 	// journalTimes is how many times CheckpointBytes the journal may hold before commits wait for the engine.
 	journalTimes = 8
@@ -75,6 +75,7 @@ type committer struct {
 	tidy           chan struct{} // ends the tidying after the last checkpoint; nil: it was closed
 	checkpointAt   time.Time     // not before
 	lastCheckpoint time.Time
+	urgent         bool  // the journal was damaged: it goes into the engine, so that this is not found again
 	engineErr      error // of the last checkpoint
 	tooLarge       bool
 	said           error // the last trouble that was told
@@ -408,6 +409,9 @@ func (c *committer) startCheckpoint(now time.Time) {
 			limit = 1
 		}
 	}
+	if c.urgent {
+		limit = 1
+	}
 	if held < limit {
 		return
 	}
@@ -417,7 +421,8 @@ func (c *committer) startCheckpoint(now time.Time) {
 	order := checkpoint{tidy: make(chan struct{})}
 	size := int64(0)
 	for _, s := range c.journal.full {
-		if s.synced < s.size || size > 2*c.journal.limit {
+		// Recovered ones go together: the same records may be in several of them, with some damaged.
+		if s.stale || s.synced < s.size || size > 2*c.journal.limit && !s.tried {
 			break
 		}
 		size += s.size
@@ -465,9 +470,9 @@ func (c *committer) onCheckpoint(result checkpointed, now time.Time) {
 	moved := c.journal.full[:c.ordered]
 	c.ordered, c.tidy, c.order = 0, c.order, nil
 	c.lastCheckpoint = now
-	if result.missing > 0 {
+	for _, name := range result.damaged {
 		c.stats.SetAside++
-		c.o.Log(fmt.Sprintf("%d records of the journal could not be read again. They are lost.", result.missing))
+		c.o.Log(fmt.Sprintf("A part of the journal is damaged. It is kept as %s; what was sound of it is used.", name))
 	}
 	if result.err != nil {
 		for _, s := range moved {
@@ -484,7 +489,7 @@ func (c *committer) onCheckpoint(result checkpointed, now time.Time) {
 		c.engineErr = result.err
 		return
 	}
-	c.engineErr = nil
+	c.engineErr, c.urgent = nil, false
 	c.journal.full = slices.Delete(c.journal.full, 0, len(moved))
 	c.stats.Checkpoints++
 	c.stats.CheckpointTime = result.took

@@ -38,13 +38,16 @@ func segmentNumber(name string) (uint64, bool) {
 	return n, err == nil
 }
 
-// segmentHead is what the beginning of a segment says.
 func appendHead(b []byte, number uint64, id identity) []byte {
 	b = append(b, segmentMagic...)
 	b = binary.BigEndian.AppendUint32(b, formatVersion)
 	b = binary.BigEndian.AppendUint64(b, number)
-	b = append(b, id[:]...)
-	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b[len(b)-36:], castagnoli))
+	return checked(append(b, id[:]...))
+}
+
+// checked appends the checksum of a head.
+func checked(head []byte) []byte {
+	return binary.BigEndian.AppendUint32(head, crc32.Checksum(head, castagnoli))
 }
 
 var (
@@ -77,6 +80,8 @@ type segment struct {
 	syncedLast uint64
 	// tried says that some of it may be in the engine.
 	tried bool
+	// stale says that behind size there is what is written again elsewhere, and may still be needed if the process ends before.
+	stale bool
 }
 
 // journal writes segments. The committer owns it.
@@ -183,9 +188,13 @@ func (j *journal) dirty(to []*segment) []*segment {
 	return to
 }
 
-// settle closes the files of full segments that are synced.
+// settle closes the files of full segments that are synced, as everything is that was written again.
 func (j *journal) settle() {
 	for _, s := range j.full {
+		if s.stale {
+			_ = s.f.truncate(s.size)
+			s.stale = false
+		}
 		if s.f != nil && s.synced == s.size {
 			_ = s.f.close()
 			s.f = nil
@@ -193,18 +202,29 @@ func (j *journal) settle() {
 	}
 }
 
-// forget takes what is not synced out of the journal: after a failed sync it may be gone. Whoever calls it writes it again.
+// forget takes what is not synced out of the journal: after a failed sync it may be gone. Whoever calls it writes it again. Until
+// that is synced, the first copy stays, since it survives the end of the process at least.
 func (j *journal) forget() {
 	j.rotate()
+	copied := slices.ContainsFunc(j.full, func(s *segment) bool { return s.stale })
 	for _, s := range j.full {
-		if s.synced < s.size {
-			_ = s.f.truncate(s.synced)
-			s.size, s.last, s.room = s.synced, s.syncedLast, s.synced
+		if s.synced == s.size {
+			continue
+		}
+		s.size, s.last, s.stale = s.synced, s.syncedLast, !copied
+		if copied {
+			_ = s.f.truncate(s.size)
+			s.room = s.size
 		}
 	}
-	j.settle()
 	j.full = slices.DeleteFunc(j.full, func(s *segment) bool {
-		return s.size == headBytes && j.files.remove(segmentName(s.number)) == nil
+		if s.stale || s.size > headBytes || j.files.remove(segmentName(s.number)) != nil {
+			return false
+		}
+		if s.f != nil {
+			_ = s.f.close()
+		}
+		return true
 	})
 }
 

@@ -2,10 +2,12 @@ package persist
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // placed is a record of a segment that was read: where it is.
@@ -25,6 +27,8 @@ type scanned struct {
 	// holes is the places, before end, where there is something else than a record.
 	holes []int
 	torn  int // bytes behind end that are no zeros
+	// partial says that not all of it could be read.
+	partial bool
 }
 
 // searchBytes bounds how much is checked in the search for the next record behind a damaged one.
@@ -167,20 +171,26 @@ type recovered struct {
 	number   uint64 // of the last segment
 	notes    []string
 	aside    uint64 // damaged files
+	// unusable is why nothing may be written: it could not be told from what is there.
+	unusable error
 }
 
-// recoverJournal reads all segments, sets damaged ones aside and repairs them. id is the identity as the engine has it, or zero;
-// after is the last record that is in the engine. The only error is that of a newer format.
+// recoverJournal reads all segments, sets damaged ones aside and repairs them. id is the identity as the engine has it; if that is
+// zero, it becomes that of the journal or a new one. after is the last record that is in the engine. The only error is that of a newer format.
 func recoverJournal(fs files, id *identity, after uint64, stamp string) (*recovered, error) {
 	r := &recovered{}
 	names, err := fs.list()
 	if err != nil {
-		r.note("The directory cannot be read: %v. The broker starts without what the journal holds.", err)
+		r.unusable = fmt.Errorf("the directory cannot be read: %w", err)
+		r.note("The directory cannot be read: %v. What the journal holds is not served.", err)
 	}
 	var found []scanned
 	slices.Sort(names)
 	for _, name := range names {
 		number, ok := segmentNumber(name)
+		if strings.HasPrefix(name, newPrefix) {
+			_ = fs.remove(name) // left by a start that was interrupted
+		}
 		if !ok {
 			continue
 		}
@@ -195,19 +205,28 @@ func recoverJournal(fs files, id *identity, after uint64, stamp string) (*recove
 		case err == nil && *id == identity{}:
 			*id = head
 		}
-		found = append(found, scanned{segment: number, data: data})
+		found = append(found, scanned{segment: number, data: data, partial: err != nil})
 	}
 	if *id == (identity{}) {
 		*id = guessIdentity(found)
 	}
+	if *id == (identity{}) {
+		_, _ = rand.Read(id[:])
+	}
 	for i := range found {
-		s := scan(found[i].segment, found[i].data, id.seed())
-		found[i] = s
-		r.repair(fs, &s, *id, stamp)
+		s := &found[i]
+		partial := s.partial
+		*s = scan(s.segment, s.data, id.seed())
+		s.partial = partial
+		r.repair(fs, s, *id, stamp)
 		if len(s.records) == 0 {
 			continue
 		}
 		last := s.records[len(s.records)-1].number
+		if last <= after {
+			_ = fs.remove(segmentName(s.segment)) // all of it is in the engine
+			continue
+		}
 		size := int64(s.end)
 		r.segments = append(r.segments, &segment{
 			number: s.segment, size: size, last: last, synced: size, syncedLast: last, tried: true,
@@ -219,7 +238,7 @@ func recoverJournal(fs files, id *identity, after uint64, stamp string) (*recove
 	}
 	r.replayed = replay(found, tried, after)
 	if r.missing > 0 {
-		r.aside++
+		r.aside = max(r.aside, 1)
 		r.note("%d records of the journal are missing. What was written before and after them is used.", r.missing)
 	}
 	return r, nil
@@ -248,7 +267,8 @@ func (r *recovered) note(format string, args ...any) {
 func (r *recovered) repair(fs files, s *scanned, id identity, stamp string) {
 	name := segmentName(s.segment)
 	_, headErr := readHead(s.data)
-	if len(s.records) == 0 && s.torn == 0 && (headErr == nil || len(bytes.Trim(s.data, "\x00")) == 0) {
+	empty := len(s.records) == 0 && s.torn == 0 && (headErr == nil || len(bytes.Trim(s.data, "\x00")) == 0)
+	if empty && !s.partial {
 		if headErr != nil && len(s.data) > 0 {
 			r.aside++
 			r.note("%s holds nothing but zeros and is removed.", name)
@@ -256,14 +276,14 @@ func (r *recovered) repair(fs files, s *scanned, id identity, stamp string) {
 		_ = fs.remove(name)
 		return
 	}
-	if headErr == nil && s.sound() {
+	if headErr == nil && s.sound() && !s.partial {
 		if f, err := fs.open(name); err == nil {
 			_ = f.sync() // the process that wrote it may have ended before it did
 			_ = f.close()
 		}
 		return
 	}
-	if headErr == nil && len(s.holes) == 0 {
+	if headErr == nil && len(s.holes) == 0 && !s.partial {
 		r.note("The end of %s was not written completely: %d bytes are cut off.", name, s.torn)
 		if f, err := fs.open(name); err == nil {
 			_ = f.truncate(int64(s.end))
@@ -274,24 +294,31 @@ func (r *recovered) repair(fs files, s *scanned, id identity, stamp string) {
 	}
 	r.aside++
 	aside := "damaged-" + stamp + "-" + name
-	if err := keep(fs, aside, s.data); err != nil {
-		r.note("%s is damaged and cannot be copied to %s: %v. Its %d sound records are used.", name, aside, err, len(s.records))
+	if err := setAside(fs, name, aside, s); err != nil {
+		r.note("%s is damaged and cannot be set aside: %v. Its %d sound records are used.", name, err, len(s.records))
 		return
 	}
-	r.note("%s is damaged. It was copied to %s; its %d sound records are used.", name, aside, len(s.records))
-	if len(s.records) == 0 {
-		_ = fs.remove(name)
-		return
-	}
+	r.note("%s is damaged. It is kept as %s; its %d sound records are used.", name, aside, len(s.records))
 	repaired := appendHead(nil, s.segment, id)
 	for _, p := range s.records {
 		repaired = append(repaired, s.data[p.from:p.to]...)
 	}
-	if err := keep(fs, "new-"+name, repaired); err != nil || fs.rename("new-"+name, name) != nil {
+	if err := keep(fs, newPrefix+name, repaired); err != nil || fs.rename(newPrefix+name, name) != nil {
 		return
 	}
 	_ = fs.syncDir()
 	*s = scan(s.segment, repaired, id.seed())
+}
+
+// newPrefix is of a repaired segment that has not taken its place yet.
+const newPrefix = "new-"
+
+// setAside copies a damaged segment, or renames it when it cannot be read.
+func setAside(fs files, name, aside string, s *scanned) error {
+	if s.partial {
+		return fs.rename(name, aside)
+	}
+	return keep(fs, aside, s.data)
 }
 
 // keep writes a file that survives a power cut.

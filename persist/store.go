@@ -1,7 +1,6 @@
 package persist
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -123,8 +122,8 @@ func openDisk(o Options, fs files, e engine, notes []string) (*Disk, error) {
 	if err != nil {
 		notes = append(notes, fmt.Sprintf("The stored records cannot be read: %v.", err))
 	}
-	aside := uint64(len(notes))
-	found, err := recoverJournal(fs, &id, through, time.Now().UTC().Format("20060102T150405"))
+	aside, known := uint64(len(notes)), id != identity{}
+	found, err := recoverJournal(fs, &id, through, stamp())
 	if err != nil {
 		return nil, err
 	}
@@ -136,23 +135,25 @@ func openDisk(o Options, fs files, e engine, notes []string) (*Disk, error) {
 		ended: make(chan struct{}),
 	}
 	d.keeper = keeper{
-		files: fs, engine: e, id: id, made: made,
+		files: fs, engine: e, id: id, made: made, through: through,
 		orders: make(chan checkpoint, 1), results: make(chan checkpointed, 1), ended: make(chan struct{}),
 		inbound: map[string]struct{}{},
 	}
-	if id == (identity{}) {
-		_, _ = rand.Read(d.keeper.id[:])
+	if !known { // a second copy of the identity, beside those in the journal
 		d.keeper.made = time.Now().Unix()
-		// A second copy of the identity, beside those in the journal.
 		if err := e.apply([]change{d.keeper.mark(0)}); err != nil {
-			o.Log(fmt.Sprintf("The stored records cannot be written: %v.", err))
+			o.Log(fmt.Sprintf("The stored state cannot be written: %v.", err))
 		}
 	}
 	d.keeper.measure()
 	d.own.init(d, o, fs, found)
+	d.own.urgent = found.aside > 0
 	d.own.stats.SetAside = aside + found.aside
 	if u, ok := e.(unusable); ok {
-		d.own.unusable = fmt.Errorf("nothing is stored until the broker is started again: %w", u.err)
+		found.unusable = u.err
+	}
+	if found.unusable != nil {
+		d.own.unusable = fmt.Errorf("nothing is stored until the broker is started again: %w", found.unusable)
 	}
 	return d, nil
 }
@@ -174,6 +175,7 @@ func (d *Disk) Restore(r Restorer) error {
 	c.enc.nextBody = max(c.enc.nextBody, c.found.body)
 	c.garbage, c.found = found.garbage, nil
 	c.stats.SetAside += found.broken
+	c.publish()
 	if found.broken > 0 {
 		c.o.Log(fmt.Sprintf("%d stored records refer to something that is missing or cannot be read. They are dropped.", found.broken))
 	}

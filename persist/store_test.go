@@ -282,19 +282,20 @@ func TestEngineThatFailsFillsTheJournalOnly(t *testing.T) {
 
 func TestDirectoryLargerThanAllowed(t *testing.T) {
 	bubble(t, "", func(t *testing.T) {
-		h := start(t, newWorld(), Options{MaxBytes: 3 << 20, CheckpointBytes: 1 << 20})
-		big := newMessage("big", strings.Repeat("x", 2<<20))
+		h := start(t, newWorld(), Options{MaxBytes: 14 << 20, CheckpointBytes: 1 << 20})
+		big := newMessage("big", strings.Repeat("x", 27<<18))
 		h.commit(retainedOp(big))
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if len(h.troubles) != 0 {
 			t.Fatalf("troubles %v below the limit", h.troubles)
 		}
-		other := newMessage("other", strings.Repeat("x", 2<<20))
-		if done := h.commit(retainedOp(other)); !*done || len(h.troubles) != 1 || h.troubles[0] != ErrMaxBytes {
+		other := newMessage("other", strings.Repeat("x", 27<<18))
+		done := h.commit(retainedOp(other))
+		time.Sleep(time.Minute)
+		if !*done || len(h.troubles) != 1 || h.troubles[0] != ErrMaxBytes {
 			t.Fatalf("done %v, troubles %v above the limit", *done, h.troubles)
 		}
-		time.Sleep(time.Minute)
 		if done := h.commit(Op{Kind: DeleteRetained, Ref: -1, Message: big.hold()}); !*done {
 			t.Error("a delete was held")
 		}

@@ -342,6 +342,9 @@ func (s *Shard) takeOver(ss *session, old *client, sessionEnds bool) {
 		}
 		old.will = nil
 	}
+	if !sessionEnds {
+		s.storeSent(ss)
+	}
 	ss.client, old.session, old.state = nil, nil, closing
 	s.dropAcks(old)
 	s.broker.clients.Add(-1)

@@ -468,3 +468,56 @@ func TestWaitingForAcknowledgementsIsBounded(t *testing.T) {
 		}
 	}
 }
+
+// TestGroupsAreStoredInOrder holds that a QoS 2 message does not overtake an earlier one of its publisher over a restart,
+// because that one has receivers that take longer.
+func TestGroupsAreStoredInOrder(t *testing.T) {
+	for _, loops := range []int{1, 2} {
+		d := newDurable(t, loops, nil)
+		slow, sub, pub := d.stay(d.onLoop(0, "slow")), d.stay(d.onLoop(loops-1, "s")), d.stay(d.onLoop(0, "p"))
+		d.enter(slow, 1, "a/1")
+		d.enter(sub, 2, "a/+")
+		pub.publish(2, "a/1", "first", false)
+		pub.publish(2, "a/2", "second", false)
+		d.storeAll()
+		pub.take()
+		pub.ack(codec.TypePubrel, 1) // waits for slow, who does not acknowledge
+		pub.ack(codec.TypePubrel, 2)
+		d.storeAll() // the lag has not passed
+		d.restart(loops, 0)
+		sub, again := d.dial(), d.dial()
+		again.connect(pub.id, stay)
+		d.settle()
+		again.take()
+		again.ack(codec.TypePubrel, 1)
+		again.ack(codec.TypePubrel, 2)
+		d.rest()
+		sub.connect(d.onLoop(loops-1, "s"), stay)
+		d.rest()
+		if got := payloads(sub.take()); strings.Join(got, " ") != "first second" {
+			t.Errorf("%d loops: got %q", loops, got)
+		}
+	}
+}
+
+// TestYoungIsStoredBeforeUrgent holds the order of QoS 1 messages, some for a connected session and some for it when it has gone.
+func TestYoungIsStoredBeforeUrgent(t *testing.T) {
+	d := newDurable(t, 1, nil)
+	sub, pub := d.stay("s"), d.join("p", nil)
+	d.enter(sub, 1, "a")
+	pub.publish(1, "a", "first", false)
+	d.settle()
+	sub.sock.Close()
+	d.settle()
+	pub.publish(1, "a", "second", false)
+	d.settle()
+	d.store.Step() // of all that is due, the first batch only
+	d.settle()
+	d.restart(1, 0)
+	again := d.dial()
+	again.connect("s", stay)
+	d.settle()
+	if got := payloads(again.take()); len(got) == 0 || got[0] != "first" {
+		t.Errorf("got %q", got)
+	}
+}

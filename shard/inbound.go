@@ -14,6 +14,9 @@ import (
 // both are set, by `max_inflight_bytes` + `max_queued_bytes` (inboundBytesMin at least); then the client is disconnected with 0x93.
 type inbound struct {
 	held  []heldMessage
+	// releases are the receipts of the messages whose PUBREL has come and whose group is not stored yet, in this order:
+	// groups are stored in the order of their PUBRELs, as the messages are to be delivered. Bounded by held.
+	releases []*receipt
 	index map[uint16]int // positions in held by packet identifier, above inboundIndexed
 	bytes int64
 }
@@ -90,7 +93,13 @@ func (in *inbound) release(s *Shard) {
 	for i := range in.held {
 		s.unkeep(in.held[i].msg)
 	}
+	releases := in.releases
 	*in = inbound{}
+	for _, r := range releases {
+		if r.whole { // the others are stored when they are whole
+			s.storeGroup(r)
+		}
+	}
 }
 
 // inboundFull reports whether a session holds as many QoS 2 messages as it may with one more of size bytes.
@@ -384,12 +393,12 @@ func (s *Shard) releaseStored(c *client, h *heldMessage) {
 		s.sendAnswer(c, codec.TypePubcomp, id, codec.Success)
 		return
 	}
-	r.held = &heldRelease{msg: h.msg.Retain(), session: c.session.number}
-	r.group = &group{parts: make([][]groupPart, s.loops)}
+	r.held, r.publisher, r.group = h.msg.Retain(), c.session.number, s.takeGroup()
 	if before := h.receipt; before != nil {
 		before.session = sessionRef{} // its PUBREC goes out before the PUBCOMP
 	}
 	h.released, h.receipt = true, r
+	c.session.in.releases = append(c.session.in.releases, r)
 	m := h.msg
 	s.routeReleased(m, r)
 	s.holdCrowded(c)

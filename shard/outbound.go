@@ -160,13 +160,31 @@ func (o *outbound) rewind() {
 	o.next, o.inflight, o.inflightBytes = 0, 0, 0
 }
 
-// storeSent stores which deliveries a durable session's client may have got, when it goes.
+// storeSent stores which deliveries a durable session's client may have got, when it goes. What comes for it from now on is
+// urgent, and must not be stored before what is young.
 func (s *Shard) storeSent(ss *session) {
 	o := ss.out
 	if o == nil || !ss.isDurable() {
 		return
 	}
+	for i := o.n - 1; i >= 0 && !s.storage.flush; i-- {
+		b, _ := s.open(o.at(i).place)
+		s.storage.flush = b != nil && b != s.storage.urgent
+	}
 	for i := range o.next {
+		if d := o.at(i); d.state == awaitPuback || d.state == awaitPubrec {
+			s.storeAgain(ss, d, true)
+		}
+	}
+}
+
+// storeResent stores which deliveries of a restored session may have been sent before.
+func (s *Shard) storeResent(ss *session) {
+	o := ss.out
+	if o == nil {
+		return
+	}
+	for i := range o.n {
 		if d := o.at(i); d.state == awaitPuback || d.state == awaitPubrec {
 			s.storeAgain(ss, d, true)
 		}

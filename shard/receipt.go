@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"slices"
 	"sync/atomic"
 
 	"github.com/noctulemq/noctule/codec"
@@ -23,9 +24,11 @@ type receipt struct {
 
 	then func()   // called in place of sending an acknowledgement
 	next *receipt // in the client's list, or the shard's unused ones
-	// held is the durable publisher's record of a QoS 2 message that is released now; nil before and otherwise.
-	held  *heldRelease
-	group *group // of QoS 2 deliveries, with held
+	// held is the message of a durable publisher's QoS 2 record that ends with the group, one reference, and publisher its
+	// session's number; nil when there is none, or its end is being stored.
+	held      *Message
+	publisher uint64
+	group     *group // of QoS 2 deliveries, from PUBREL on
 
 	session sessionRef // the publisher's
 	key     uint32     // the connection
@@ -34,19 +37,23 @@ type receipt struct {
 	kind    codec.Type
 	code    codec.ReasonCode
 	home    uint8
+	whole   bool // everything but the group is stored
 	ready   bool // everything is stored
 	listed  bool // in the client's list
-}
-
-// heldRelease is the record that ends with a receipt's group.
-type heldRelease struct {
-	msg     *Message // one reference
-	session uint64
 }
 
 // group is deliveries that are stored together, by loop; each loop writes its own part, and the home reads them when
 // pending says that all are complete.
 type group struct{ parts [][]groupPart }
+
+// takeGroup returns an empty group.
+func (s *Shard) takeGroup() *group {
+	if g := s.storage.group; g != nil {
+		s.storage.group = nil
+		return g
+	}
+	return &group{parts: make([][]groupPart, s.loops)}
+}
 
 // groupPart is one delivery.
 type groupPart struct {
@@ -182,7 +189,7 @@ func (s *Shard) complete(r *receipt) {
 		r.msg = nil
 	}
 	if r.held != nil {
-		s.storeGroup(r)
+		s.storeGroups(r)
 		return
 	}
 	s.endGroup(r)
@@ -201,6 +208,26 @@ func (s *Shard) complete(r *receipt) {
 		return
 	}
 	s.sendReady(s.clients.at(r.key))
+}
+
+// storeGroups stores the group of a receipt for which nothing else is pending, when those of its publisher's earlier PUBRELs
+// are stored, and then those that waited for it.
+func (s *Shard) storeGroups(r *receipt) {
+	r.whole = true
+	ss := s.lookup(r.session.key, r.session.gen)
+	if ss == nil || ss.in == nil || !slices.Contains(ss.in.releases, r) {
+		s.storeGroup(r) // the session has ended
+		return
+	}
+	n := 0
+	for _, first := range ss.in.releases {
+		if !first.whole {
+			break
+		}
+		s.storeGroup(first)
+		n++
+	}
+	ss.in.releases = slices.Delete(ss.in.releases, 0, n)
 }
 
 // storeGroup stores the deliveries of a receipt's group and the end of the publisher's record, together.
@@ -222,16 +249,19 @@ func (s *Shard) storeGroup(r *receipt) {
 			if _, d := ss.out.bySeq(p.ref.seq); d == nil {
 				p.op.Message.Release()
 			} else {
+				p.op.PacketID = d.id // it may have moved up
 				d.place = s.change(b, p.op, nil)
 				b.gated = append(b.gated, p.ref)
 			}
 		}
 	}
-	r.group.parts[s.id] = nil
-	h := r.held
+	own := &r.group.parts[s.id]
+	clear(*own)
+	*own = (*own)[:0]
+	m := r.held
 	r.held = nil
-	s.change(b, deleteInbound(h.session, r.id, h.msg), r)
-	h.msg.Release()
+	s.change(b, deleteInbound(r.publisher, r.id, m), r)
+	m.Release()
 }
 
 // endGroup tells the other loops of a group that is stored.
@@ -239,10 +269,15 @@ func (s *Shard) endGroup(r *receipt) {
 	if r.group == nil {
 		return
 	}
+	elsewhere := false
 	for i, part := range r.group.parts {
 		if len(part) > 0 {
+			elsewhere = true
 			s.post(i, mailGrouped, 0, r.group)
 		}
+	}
+	if !elsewhere {
+		s.storage.group = r.group
 	}
 	r.group = nil
 }
@@ -256,8 +291,11 @@ func (s *Shard) grouped(g *group) {
 		if ss := s.lookup(p.ref.key, p.ref.gen); ss != nil && ss.out != nil && ss.number == p.op.Session {
 			if _, d := ss.out.bySeq(p.ref.seq); d != nil {
 				d.place = placeGiven
-				refs = append(refs, p.ref)
-				p.msg.Release()
+				if p.msg.Release(); d.id == p.op.PacketID {
+					refs = append(refs, p.ref)
+				} else {
+					s.storeRenumbered(ss, d)
+				}
 				continue
 			}
 		}

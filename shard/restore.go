@@ -15,7 +15,7 @@ func (b *Broker) Restore() error {
 	if b.store == nil {
 		return nil
 	}
-	r := &restorer{broker: b, sources: make(map[persist.Source]*identity), sessions: make(map[uint64]restored)}
+	r := &restorer{broker: b, sources: make(map[persist.Source]*identity), sessions: make(map[uint64]*restored)}
 	if err := b.store.Restore(r); err != nil {
 		return err
 	}
@@ -29,6 +29,7 @@ func (b *Broker) Restore() error {
 	}
 	for _, x := range r.sessions {
 		if x.connected && x.ss.isDurable() {
+			x.s.storeResent(x.ss)
 			x.s.storeSession(x.ss) // it is away now
 		}
 	}
@@ -42,15 +43,24 @@ func (b *Broker) Restore() error {
 type restorer struct {
 	broker   *Broker
 	sources  map[persist.Source]*identity
-	sessions map[uint64]restored // by number
-	lost     []*sharedDelivery   // whose session is gone
+	sessions map[uint64]*restored // by number
+	lost     []*sharedDelivery    // whose session is gone
 }
 
 // restored is a session of the store.
 type restored struct {
 	s         *Shard
 	ss        *session
-	connected bool // when it was written: any of its first deliveries may have been sent
+	connected bool   // when it was written: any of its first deliveries may have been sent
+	sent      [3]int // deliveries of each QoS that were counted as such
+}
+
+// mayBeSent counts a delivery whose session was connected. Those of QoS 1 that were finished just before do not count for QoS 2,
+// where PUBREC is stored before it is answered.
+func (x *restored) mayBeSent(qos uint8) bool {
+	x.sent[qos]++
+	limit := x.s.cfg.MaxInflightMessages
+	return x.connected && (limit == 0 || x.sent[qos] <= limit)
 }
 
 // Message implements persist.Restorer.
@@ -118,7 +128,7 @@ func (r *restorer) Session(p *persist.Session) {
 			ss.willAt = s.fromUnixMilli(w.At)
 		}
 	}
-	r.sessions[p.Number] = restored{s, ss, p.Connected}
+	r.sessions[p.Number] = &restored{s: s, ss: ss, connected: p.Connected}
 }
 
 // Subscription implements persist.Restorer.
@@ -179,8 +189,10 @@ func (r *restorer) Delivery(session uint64, p *persist.Delivery, pm persist.Mess
 	}
 	d.msg = s.keep(m.Retain())
 	o.queuedBytes += d.size()
-	mayBeSent := x.connected && o.n <= max(s.cfg.MaxInflightMessages, 1)
-	if d.qos == 0 || p.State == persist.Queued && !mayBeSent {
+	if id != p.PacketID && d.qos == 2 {
+		s.storeRenumbered(ss, d)
+	}
+	if d.qos == 0 || !x.mayBeSent(d.qos) && p.State == persist.Queued {
 		return
 	}
 	d.again = true
@@ -191,8 +203,8 @@ func (r *restorer) Delivery(session uint64, p *persist.Delivery, pm persist.Mess
 	}
 }
 
-// restoredID returns the packet identifier of the next restored delivery. They are dense: what was finished in between
-// leaves a hole before one that may have been sent, and lets one that was not sent move up.
+// restoredID returns the packet identifier of the next restored delivery: the one it had, unless it had none or that does
+// not follow. They are dense: what was finished in between leaves a hole.
 func (ss *session) restoredID(p *persist.Delivery) uint16 {
 	o, id := ss.out, p.PacketID
 	next := ss.lastID + 1
@@ -201,7 +213,7 @@ func (ss *session) restoredID(p *persist.Delivery) uint16 {
 	}
 	switch {
 	case o.n == 0 && id != 0:
-	case p.State == persist.Queued && !p.Again, id == 0, int(id-next)+o.n >= packetIDs:
+	case id == 0, id-next > packetIDs/2, int(id-next)+o.n >= packetIDs:
 		id = next
 	default:
 		for ; next != id; next++ {
@@ -226,11 +238,17 @@ func (r *restorer) share(p *persist.Delivery) *router.Share {
 
 // handOn gives a delivery whose session has ended to another member of its group.
 func (r *restorer) handOn(session uint64, p *persist.Delivery, m *Message) {
-	if m == nil || p.Group == "" {
+	if p.Group == "" {
 		return
 	}
+	b := r.broker
+	b.sessionNumber.Store(max(b.sessionNumber.Load(), session)) // a new session must not get it while this record exists
 	share := *r.share(p)
-	s := r.broker.shards[r.broker.home(share.Group+"/"+share.Filter)]
+	s := b.shards[b.home(share.Group+"/"+share.Filter)]
+	if m == nil { // it arrived
+		s.change(s.batchFor(false), deleteDelivery(session, p.Seq, nil), nil)
+		return
+	}
 	d := s.newSharedDelivery(m.Retain(), share)
 	seq := p.Seq
 	m.Retain()
@@ -257,6 +275,7 @@ func (r *restorer) Inbound(session uint64, id uint16, pm persist.Message) {
 		x.ss.in = &inbound{}
 	}
 	if x.ss.in.find(id) < 0 {
+		m.origin = x.s.originOf(x.ss)
 		x.ss.in.add(x.s.keep(m.Retain()), id)
 		x.ss.in.held[len(x.ss.in.held)-1].stored = true
 	}

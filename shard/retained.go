@@ -560,6 +560,9 @@ func (s *Shard) deliverRetained(ss *session, r *replay, m *Message) {
 	if m.source != nil && !s.mayRetained(m) {
 		return
 	}
+	if m.expiry != 0 && m.expiry <= s.loop.Now() {
+		return // while the SUBACK waited for the store
+	}
 	p := &s.replayPub
 	p.load(m, s.loop.Now())
 	s.paced = true

@@ -173,9 +173,9 @@ func (s *Shard) handOn(ss *session) (all []*sharedDelivery) {
 		next := s.newSharedDelivery(d.msg.Retain(), *d.share)
 		if d.place != 0 && d.place != placeGrouped {
 			if r := s.newReceipt(nil, 0, 0); r != nil {
-				number, seq, m := ss.number, d.seq, d.msg.Retain()
+				at, number, seq, m := d.place, ss.number, d.seq, d.msg.Retain()
 				r.then = func() {
-					s.change(s.batchFor(false), deleteDelivery(number, seq, m), nil)
+					s.unstoreAt(at, number, seq, m)
 					m.Release()
 				}
 				next.receipt, d.place = r, 0

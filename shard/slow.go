@@ -76,7 +76,7 @@ func (s *Shard) dropOldest(ss *session, size int64) bool {
 		if ss.isDurable() {
 			for i := o.next; i < o.n; i++ { // they have other packet identifiers now
 				if d := o.at(i); d.state == queued {
-					s.storeAgain(ss, d, false)
+					s.storeRenumbered(ss, d)
 				}
 			}
 		}

@@ -70,6 +70,7 @@ type storage struct {
 
 	urgent, young, old *batch
 	due                bool // old is to be stored
+	flush              bool // and young, because a session that has changes there went away: what it gets now is urgent, and comes later
 	underWay           []*batch
 	spare              []*batch
 	number             uint64
@@ -82,6 +83,7 @@ type storage struct {
 	retained map[*Message]place
 	receipts *receipt // unused ones
 	changing *receipt // of the SUBSCRIBE or UNSUBSCRIBE in hand
+	group    *group   // an unused one; may be nil
 }
 
 func (s *Shard) initStorage() {
@@ -245,14 +247,14 @@ func (s *Shard) runStorage() {
 	if len(st.underWay) > 0 {
 		return
 	}
-	if st.due || st.bytes > storeBytes/2 {
-		st.due = false
+	if st.due || st.flush || st.bytes > storeBytes/2 {
 		if st.old.live > 0 {
 			st.old = s.give(st.old)
 		}
-		if st.bytes > storeBytes/2 && st.young.live > 0 {
+		if (st.flush || st.bytes > storeBytes/2) && st.young.live > 0 {
 			st.young = s.give(st.young)
 		}
+		st.due, st.flush = false, false
 	}
 	switch b := st.urgent; {
 	case b.live > 0 || len(b.late) > 0:
@@ -463,6 +465,16 @@ func (s *Shard) storeAgain(ss *session, d *delivery, urgent bool) {
 	d.place = s.change(s.batchFor(urgent), op, nil)
 }
 
+// storeRenumbered stores a delivery that was never sent under its new packet identifier. One of QoS 2 is not sent before that,
+// so that it cannot come under two.
+func (s *Shard) storeRenumbered(ss *session, d *delivery) {
+	s.storeAgain(ss, d, true)
+	if b, _ := s.open(d.place); b != nil && d.qos == 2 && s.storage.waits {
+		d.gated = true
+		b.gated = append(b.gated, deliveryRef{sessionRef{ss.key, ss.gen}, d.seq})
+	}
+}
+
 // storeRelease stores that the message of a QoS 2 delivery, which gives it up, has arrived. PUBREL waits for that, so that
 // it is not sent anew.
 func (s *Shard) storeRelease(ss *session, d *delivery) {
@@ -490,9 +502,13 @@ func (s *Shard) storeRelease(ss *session, d *delivery) {
 func (s *Shard) unstoreDelivery(ss *session, d *delivery) {
 	p := d.place
 	d.place = 0
-	if p == 0 || p == placeGrouped {
-		return // the group's end deletes it
+	if p != 0 && p != placeGrouped { // the group's end deletes it
+		s.unstoreAt(p, ss.number, d.seq, d.msg)
 	}
+}
+
+// unstoreAt forgets a delivery that was written at p; m may be nil.
+func (s *Shard) unstoreAt(p place, session, seq uint64, m *Message) {
 	if b, op := s.open(p); b != nil {
 		if op.Ref == 1 {
 			s.withdraw(b, p)
@@ -504,7 +520,7 @@ func (s *Shard) unstoreDelivery(ss *session, d *delivery) {
 		}
 		return
 	}
-	s.change(s.batchFor(false), deleteDelivery(ss.number, d.seq, d.msg), nil)
+	s.change(s.batchFor(false), deleteDelivery(session, seq, m), nil)
 }
 
 // deleteDelivery makes the change that forgets a delivery; m, which may be nil, is retained for it.

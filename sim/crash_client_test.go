@@ -23,9 +23,11 @@ type client struct {
 	// ghosts are its former sessions whose end may not be stored; haunted tells that a crash may have brought one back.
 	ghosts  []*session
 	haunted bool
-	shaken  bool // a crash may have lost session
-	unsure  bool // a CONNECT was sent whose fate is not known
-	leftAt  int64
+	shaken  bool          // a crash may have lost session
+	aging   bool          // its store may have an end of the session that counts from an earlier connection
+	unsure  bool          // a CONNECT was sent whose fate is not known
+	leftAt  int64         // Unix milliseconds, when the last connection ended
+	goneBy  int64         // when the broker surely knew; 0: not known
 	outs    []*outMessage // on their way to the broker, in the order of sending
 	lastID  uint16
 	seqs    [3]int
@@ -56,6 +58,8 @@ type conn struct {
 	brief      bool // its session ends with it
 	emptyAt    int64
 	receiveMax int
+	recorded   bool // the store has that it was connected
+	life       int  // of the broker
 	inflight   map[uint16]bool
 	acks       []byte
 	will       *message
@@ -85,7 +89,7 @@ func (k *client) connect() {
 		w.settle()
 	}
 	clean := k.expiry == 0 && (k.version == codec.V311 || w.chance(50)) || w.chance(10)
-	c := &conn{client: k, sock: w.net.Dial(w.listener), emptyAt: w.now(), inflight: map[uint16]bool{}, subs: map[uint16][]*sub{}, unsubs: map[uint16]*sub{}}
+	c := &conn{client: k, life: w.lives, sock: w.net.Dial(w.listener), emptyAt: w.now(), inflight: map[uint16]bool{}, subs: map[uint16][]*sub{}, unsubs: map[uint16]*sub{}}
 	c.present = k.expectPresent(clean)
 	taken := k.conn != nil
 	if taken {
@@ -93,7 +97,9 @@ func (k *client) connect() {
 		k.left(k.conn, false)
 	}
 	if m := k.will; m != nil {
-		m.cancelAt(w, clean) // the new connection is in time, or not
+		if m.will == willWaits || m.leftAt > w.drainedAt {
+			m.will = willMay // the new connection may be in time, or come before the DISCONNECT
+		}
 		k.will = nil
 	}
 	p := codec.Connect{CleanStart: clean, ClientID: k.id, RequestProblemInfo: true}
@@ -150,7 +156,7 @@ func (k *client) expectPresent(clean bool) int {
 		return 0
 	case k.conn != nil || s.expiry == expiryNever || w.now() < k.leftAt+expires-10:
 		return 1
-	case w.now() > max(k.leftAt, w.bornAt)+expires+1000:
+	case k.goneBy != 0 && w.now() > max(k.goneBy, w.bornAt)+expires+1000:
 		return 0
 	}
 	return -1
@@ -160,7 +166,8 @@ func (k *client) expectPresent(clean bool) int {
 func (k *client) left(c *conn, polite bool) {
 	w := k.w
 	c.over = true
-	k.conn, k.leftAt = nil, w.now()
+	k.conn, k.leftAt, k.goneBy = nil, w.now(), 0
+	k.aging = !c.recorded && k.expiry != expiryNever
 	if k.session != nil {
 		k.session.open = map[uint16]*message{} // acknowledgements that were not sent are not owed any more
 		if c.brief && c.connected && !c.overtaken {
@@ -171,26 +178,22 @@ func (k *client) left(c *conn, polite bool) {
 	if m == nil {
 		return
 	}
+	k.will = m
+	m.leftAt, m.leftWall = w.step, w.now()
 	switch {
-	case polite || !c.connected:
+	case !c.connected || c.overtaken:
+		m.will = willMay
+	case polite:
 		m.will = willNever
-		if !c.connected || w.lives > 1 || true {
-			m.will = willMay // until what ended it is stored, a crash brings it
-		}
-	case m.delay == 0 || c.brief:
+	case m.delay == 0 || c.brief || !w.safe || m.sentAt > w.drainedAt:
 		m.will = willMay
 	default:
-		m.will, m.dueAt = willWaits, w.now()+m.delay*1000
-		if s := k.session; s == nil || !s.stored || s != c.session || w.drainedAt < c.step() {
-			m.will = willMay // its record may not be stored
+		m.will = willWaits
+		if k.expiry != expiryNever {
+			m.delay = min(m.delay, int64(k.expiry))
 		}
 	}
-	m.sentAt = max(m.sentAt, 1)
-	k.will = m
 }
-
-// step is when the connection's CONNACK came.
-func (c *conn) step() int { return c.will.sentAt }
 
 // crashed notes the end of the broker's life.
 func (k *client) crashed() {
@@ -203,15 +206,19 @@ func (k *client) crashed() {
 			k.left(c, false)
 		}
 	}
-	if k.will != nil && k.will.will == willWaits {
-		k.will.dueAt = max(k.will.dueAt, 0)
+	if m := k.will; m != nil && m.will == willNever && m.leftAt > w.drainedAt {
+		m.will = willMay // that it was taken back may not be stored
+	}
+	k.goneBy = w.now()
+	if s := k.session; s != nil && s.brief {
+		k.endSession()
 	}
 	k.haunted = k.haunted || len(k.ghosts) > 0
 	s := k.session
 	if s == nil {
 		return
 	}
-	if !s.stored {
+	if !s.stored || k.aging {
 		k.shaken = true
 	}
 	if !w.safe {
@@ -466,8 +473,8 @@ func (c *conn) publish(p *codec.Publish) {
 		}
 		w.note("%s <- clear %s q%d id%d dup=%v", k.id, p.Topic, p.QoS, p.PacketID, p.Dup)
 		if p.QoS == 2 {
-			k.session.rx[p.PacketID] = &message{topic: p.Topic, clearing: true}
-			k.session.stored = k.session.stored || !k.session.brief
+			k.session.rx[p.PacketID], k.session.rxOn[p.PacketID] = &message{topic: p.Topic, clearing: true}, c
+			k.session.stored = k.session.stored || !k.session.brief && w.safe
 		}
 	} else {
 		m := w.messageOf(p.Payload)
@@ -516,6 +523,7 @@ func (c *conn) ack(a *codec.Ack) {
 			if !o.released {
 				w.note("%s: PUBREC of %v", k.id, o.m)
 				o.released = true
+				c.recorded = c.recorded || w.safe && o.m.sends == 1
 				k.session.stored = k.session.stored || w.safe && !k.session.brief
 				c.acks = codec.AppendAck(c.acks, codec.TypePubrel, k.version, a.PacketID, codec.Success)
 			}
@@ -557,7 +565,7 @@ func (c *conn) suback(a *codec.Suback) {
 		v.replaces.end(w.step)
 	}
 	if w.safe && !k.session.brief {
-		k.session.stored = true
+		k.session.stored, c.recorded = true, true
 		k.ghosts = nil
 	}
 	w.note("%s: SUBACK %d", k.id, a.PacketID)

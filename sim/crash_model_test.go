@@ -3,6 +3,7 @@ package sim_test
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/noctulemq/noctule/codec"
@@ -35,9 +36,9 @@ type message struct {
 	isWill   bool
 	will     willState
 	delay    int64 // seconds
-	dueAt    int64 // Unix milliseconds
-	owedBy   []*session
-	members  int // receptions by members of shared groups at QoS 2
+	leftAt   int   // step at which its connection ended
+	leftWall int64 // Unix milliseconds
+	members  int   // receptions by members of shared groups
 }
 
 // willState is what is expected of a will.
@@ -45,6 +46,7 @@ type message struct {
 //	willArmed  its connection lives: it must not come
 //	willMay    what happened allows both
 //	willWaits  it must come when its delay has passed
+//	willNever  it was taken back: it must not come
 type willState uint8
 
 const (
@@ -72,18 +74,14 @@ func (m *message) ended() bool {
 	return m.ackedAt != 0 || m.goneAt != 0
 }
 
-// cancelAt notes that the will's client comes back.
-func (m *message) cancelAt(*world, bool) {
-	if m.will == willWaits {
-		m.will = willMay
-	}
-}
+// sure reports whether m was surely routed: one that expires may have done so while it was held for its PUBREL.
+func (m *message) sure() bool { return m.ackedAt != 0 && !m.unsure && m.expiry == 0 }
 
 func (w *world) newMessage(k *client, topic string, qos uint8) *message {
 	m := &message{number: len(w.messages), pub: k, topic: topic, qos: qos}
 	size := w.pick(0, 0, 0, 20, 20, 200)
 	if w.chance(2) {
-		size = w.pick(9000, 70000)
+		size = w.pick(9000, 64000)
 	}
 	m.payload = []byte("m" + strconv.Itoa(m.number) + ";")
 	for i := range size {
@@ -162,6 +160,7 @@ type session struct {
 	revived bool // a crash brought it back after its end
 	subs    []*sub
 	rx      map[uint16]*message // QoS 2 received, PUBREL not
+	rxOn    map[uint16]*conn    // on which connection
 	open    map[uint16]*message // QoS 1 received and not acknowledged
 	seen    map[*message]int
 	twice   map[*message]int // QoS 2 receptions
@@ -170,8 +169,15 @@ type session struct {
 }
 
 func newSession(k *client) *session {
-	return &session{c: k, expiry: k.expiry, rx: map[uint16]*message{}, open: map[uint16]*message{}, seen: map[*message]int{},
+	return &session{c: k, expiry: k.expiry, rx: map[uint16]*message{}, rxOn: map[uint16]*conn{}, open: map[uint16]*message{}, seen: map[*message]int{},
 		twice: map[*message]int{}, last: map[stream]int{}}
+}
+
+// wanted reports whether a subscription of this QoS was in force all the time since m was sent, so that it arrives in order.
+func (s *session) wanted(m *message, qos uint8) bool {
+	return !m.isWill && !m.retain && slices.ContainsFunc(s.subs, func(v *sub) bool {
+		return v.group == "" && v.matches(m.topic) && s.c.w.outQoS(m.qos, v.qos) == qos && v.surely(m.sentAt, s.c.w.step)
+	})
 }
 
 // outQoS is the QoS of a delivery.
@@ -193,12 +199,9 @@ func (w *world) checkExpiry(c *conn, m *message, p *codec.Publish) {
 	if m.expiry == 0 {
 		return
 	}
-	until := m.expiresFrom
-	if m.sends > 1 { // the last sending may be what counts
-		until = w.now() + int64(m.expiry)*1000
-		if m.ackedWall != 0 {
-			until = m.ackedWall + int64(m.expiry)*1000
-		}
+	until := w.now() + int64(m.expiry)*1000 // it is not known when the broker took it
+	if m.ackedWall != 0 {
+		until = m.ackedWall + int64(m.expiry)*1000
 	}
 	if !p.Dup && until+1500 < c.emptyAt {
 		w.fail("%s got %v %d ms after it expired", c.client.id, m, c.emptyAt-until)
@@ -214,8 +217,11 @@ func (w *world) checkExpiry(c *conn, m *message, p *codec.Publish) {
 // received checks one PUBLISH that a client got and keeps it in mind.
 func (w *world) received(c *conn, m *message, p *codec.Publish) {
 	s, id, qos := c.session, p.PacketID, p.QoS
-	if m.isWill && m.will == willArmed || m.sentAt == 0 {
+	switch {
+	case m.isWill && (m.will == willArmed || m.will == willNever && w.safe) || m.sentAt == 0 && !m.isWill:
 		w.fail("%s got %v, which had no cause", s.c.id, m)
+	case m.isWill && m.will == willWaits && w.now() < m.leftWall+m.delay*1000-500:
+		w.fail("%s got the will %v %d ms after its connection ended", s.c.id, m, w.now()-m.leftWall)
 	}
 	if p.Dup && (qos == 0 || s.conns == 1) {
 		w.fail("%s got %v with DUP, but nothing was redelivered", s.c.id, m)
@@ -239,21 +245,21 @@ func (w *world) received(c *conn, m *message, p *codec.Publish) {
 			if w.safe && had != m {
 				w.fail("%s got %v under packet identifier %d, which %v still has", s.c.id, m, id, had)
 			}
-			if w.safe && !p.Dup {
+			if first := s.rxOn[id]; w.safe && !p.Dup && (first.recorded || first.life == w.lives) {
 				w.fail("%s got %v again without DUP", s.c.id, m)
 			}
 			return
 		}
 		for other, had := range s.rx {
-			if had == m && w.safe && !w.cfg.AllowDuplicateMessages && m.qos == 2 && !m.retain && !m.isWill {
+			if had == m && w.safe && !w.cfg.AllowDuplicateMessages && m.qos == 2 && !m.retain && !m.isWill && m.topic[0] != 's' {
 				w.fail("%s got %v again under packet identifier %d instead of %d", s.c.id, m, id, other)
 			}
 		}
-		s.rx[id] = m
+		s.rx[id], s.rxOn[id] = m, c
 	}
 	w.checkExplained(s, m, qos, p.SubIDs)
-	if k := (stream{m.pub, m.qos, qos}); s.seen[m] == 0 && !m.isWill && !m.retain && m.topic[0] != 's' {
-		if last, have := s.last[k]; have && m.seq < last && w.safe && !s.revived {
+	if k := (stream{m.pub, m.qos, qos}); qos > 0 && s.seen[m] == 0 && s.wanted(m, qos) {
+		if last, have := s.last[k]; have && m.seq < last && w.safe && !w.lossy && !s.revived {
 			w.fail("%s got %v after #%d of the same publisher and QoS", s.c.id, m, last)
 		}
 		s.last[k] = max(s.last[k], m.seq)
@@ -346,6 +352,18 @@ func (w *world) checkDebts(s *session) {
 	s.debts = s.debts[:0]
 }
 
+// checkWill holds that a will whose delay has passed, downtime included, reached a session.
+func (w *world) checkWill(s *session, m *message) {
+	if m == nil || m.will != willWaits || m.qos == 0 || w.lossy || w.now() < max(m.leftWall, w.bornAt)+m.delay*1000+1500 {
+		return
+	}
+	for _, v := range s.subs {
+		if v.group == "" && v.matches(m.topic) && v.surely(m.leftAt, w.step) && v.qos > 0 && !v.noLocal && s.seen[m] == 0 {
+			w.fail("%s did not get the will %v", s.c.id, m)
+		}
+	}
+}
+
 // retainedMay returns every message that may be a topic's retained one; nil stands for none.
 func (w *world) retainedMay(topic string) []*message {
 	var all, may []*message
@@ -358,12 +376,12 @@ func (w *world) retainedMay(topic string) []*message {
 	for _, m := range all {
 		replaced := false
 		for _, by := range all {
-			replaced = replaced || by.ackedAt != 0 && !by.unsure && m.doneAt != 0 && m.doneAt < by.sentAt
+			replaced = replaced || by.sure() && m.doneAt != 0 && m.doneAt < by.sentAt
 		}
 		if replaced {
 			continue
 		}
-		sure = sure || m.ackedAt != 0 && !m.unsure
+		sure = sure || m.sure()
 		if len(m.payload) == 0 || m.expiry > 0 && m.expiresFrom-1500 < w.now() {
 			may = append(may, nil)
 		}

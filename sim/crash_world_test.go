@@ -41,6 +41,7 @@ type world struct {
 	probes   int
 	step     int
 
+	taken     int  // batches that the store took
 	stepping  int  // percent of the moments at which the store takes a batch, if there is one
 	safe      bool // what is acknowledged is stored
 	lossy     bool // queues are short: nothing is owed
@@ -79,7 +80,7 @@ func (w *world) configure() {
 	c.MaxInflightMessages = w.pick(1, 2, 5, 20, 20)
 	c.MaxQueuedMessages = 0
 	if w.lossy = w.chance(15); w.lossy {
-		c.MaxQueuedMessages = w.pick(2, 10)
+		c.MaxQueuedMessages = w.pick(3, 10)
 		c.SlowConsumer = []config.Policy{config.DropNewest, config.DropOldest, config.DropOldest}[w.rng.IntN(3)]
 	}
 	c.SharedStrategy = []string{"", "", "sticky", "hash-client", "hash-topic"}[w.rng.IntN(5)]
@@ -211,6 +212,7 @@ func (w *world) take() bool {
 	if !w.store.Step() {
 		return false
 	}
+	w.taken++
 	w.note("the store takes a batch")
 	return true
 }
@@ -259,13 +261,14 @@ func (w *world) settle() {
 
 // drain lets everything become quiet and stored.
 func (w *world) drain() {
-	for quiet := 0; quiet < 4; {
-		quiet++
-		w.settle()
+	for quiet := 0; quiet < 4; quiet++ {
+		taken := w.taken
+		w.advance(150e6) // two ticks of the loops' timers, with which a batch grows older
 		for w.take() {
-			quiet = 0
 		}
-		w.advance(60e6)
+		if w.taken != taken {
+			quiet = -1
+		}
 	}
 	w.step++
 	w.drainedAt = w.step
@@ -277,10 +280,15 @@ func (w *world) drain() {
 		}
 	}
 	for _, k := range w.clients {
-		if k.unsure {
+		if c := k.conn; c != nil && c.connected {
+			c.recorded = true
+		} else if k.goneBy == 0 {
+			k.goneBy = w.now()
+		}
+		if k.unsure || k.haunted {
 			continue
 		}
-		k.ghosts, k.haunted = nil, false
+		k.ghosts, k.aging = nil, false
 		if s := k.session; s != nil && !s.brief {
 			s.stored = true
 		}
@@ -301,6 +309,7 @@ func (w *world) dropEnded() {
 
 // advance moves the clock on by d, stopping at every timer on the way.
 func (w *world) advance(d int64) {
+	w.settle()
 	end := w.net.Clock.Now() + d
 	for w.net.Clock.Now() < end {
 		next := end
@@ -324,7 +333,7 @@ func (w *world) crash() {
 	w.conns = nil
 	w.step++
 	for _, m := range w.messages {
-		if !w.safe && m.ackedAt > w.drainedAt {
+		if !w.safe && m.sentAt != 0 && (m.ackedAt == 0 || m.ackedAt > w.drainedAt) {
 			m.unsure = true
 		}
 		if m.doneAt == 0 && m.ended() {
@@ -337,7 +346,6 @@ func (w *world) crash() {
 	}
 	w.start(w.now() + int64(w.pick(0, 0, 100, 1500, 5000, 20000)) + 1)
 }
-
 
 // snapshot asks the shards for their counts, while the driver runs them.
 func (w *world) snapshot() shard.Snapshot {
