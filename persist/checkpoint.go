@@ -24,8 +24,8 @@ type checkpoint struct {
 
 // checkpointed is how it went.
 type checkpointed struct {
-	err     error
-	spare   *segment
+	err   error
+	spare *segment
 	// damaged is where segments are kept whose records were not all there any more.
 	damaged []string
 	took    time.Duration
@@ -39,7 +39,7 @@ type keeper struct {
 	made   int64 // when the store was made, in Unix seconds
 	// through is the last record of the journal that is in the engine.
 	through uint64
-	orders chan checkpoint
+	orders  chan checkpoint
 	// results has room for one: there is one order at a time.
 	results chan checkpointed
 	ended   chan struct{}

@@ -109,6 +109,11 @@ func (c *committer) init(d *Disk, o Options, fs files, found *recovered) {
 	c.timer.Stop()
 }
 
+// cannotStore keeps everything from being written: what is there could not be read, and would not go with it.
+func (c *committer) cannotStore(why error) {
+	c.unusable = fmt.Errorf("nothing is stored until the broker is started again: %w", why)
+}
+
 func (c *committer) run() {
 	defer close(c.d.ended)
 	go c.syncer()
@@ -421,8 +426,7 @@ func (c *committer) startCheckpoint(now time.Time) {
 	order := checkpoint{tidy: make(chan struct{})}
 	size := int64(0)
 	for _, s := range c.journal.full {
-		// Recovered ones go together: the same records may be in several of them, with some damaged.
-		if s.stale || s.synced < s.size || size > 2*c.journal.limit && !s.tried {
+		if s.stale || s.synced < s.size || size > 2*c.journal.limit && !s.together {
 			break
 		}
 		size += s.size

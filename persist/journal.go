@@ -80,6 +80,9 @@ type segment struct {
 	syncedLast uint64
 	// tried says that some of it may be in the engine.
 	tried bool
+	// together says that it goes into the engine in one checkpoint with the other recovered ones: the same records may be in several
+	// of them, with some damaged.
+	together bool
 	// stale says that behind size there is what is written again elsewhere, and may still be needed if the process ends before.
 	stale bool
 }

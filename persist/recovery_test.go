@@ -8,13 +8,14 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 )
 
 var (
-	powerSeeds = flag.Int("persist.seeds", 60, "simulated power cuts")
+	powerSeeds = flag.Int("persist.seeds", 40, "simulated power cuts")
 	powerSeed  = flag.Uint64("persist.seed", 0, "the one seed to run; 0: all")
 )
 
@@ -36,15 +37,16 @@ func TestPowerCut(t *testing.T) {
 func powerCut(t *testing.T, seed uint64) {
 	r := rand.New(rand.NewPCG(seed, 5))
 	o := Options{Policy: Policy(r.IntN(3)), CheckpointBytes: 4 << 10 << r.IntN(5)}
-	m := &model{r: r, all: map[string]*record{}}
+	m := &model{r: r, all: map[string]*message{}}
 	w := newWorld()
 	for range 4 {
 		h := start(t, w, o)
 		m.begin(h)
 		w.mu.Lock()
 		if r.IntN(3) == 0 {
+			faults := rand.New(rand.NewPCG(seed, r.Uint64()))
 			w.fault = func(op, name string) error {
-				if op != "read" && op != "list" && r.IntN(40) == 0 {
+				if op != "read" && op != "list" && faults.IntN(40) == 0 {
 					return fmt.Errorf("a fault of the test in %s", op)
 				}
 				return nil
@@ -88,30 +90,26 @@ type model struct {
 	batches []*modelBatch
 	round   int
 	sure    int // the first batches that must be there
-	// all is the live records by their names; retained and deliveries of session 1.
-	all  map[string]*record
+	// all is the messages of the live records by their names; retained ones and deliveries of session 1.
+	all  map[string]*message
 	next uint64
 }
 
 type modelBatch struct {
 	puts, deletes   map[string]string // name of a record: payload of its body
 	bodies, bodies2 []string          // payloads whose body it puts, whose body it deletes
-	done            bool
+	done            atomic.Bool
 	at              time.Time
-}
-
-type record struct {
-	m   *message
-	put Op
 }
 
 func (m *model) begin(h *harness) {
 	// What is in the store now is where the model goes on from, with the messages of this process.
-	m.all = map[string]*record{}
+	m.all = map[string]*message{}
 	for name, x := range h.st.bodies {
-		m.all[name] = &record{m: x}
+		m.all[name] = x
 	}
-	b := &modelBatch{puts: h.st.texts(), deletes: map[string]string{}, done: true}
+	b := &modelBatch{puts: h.st.texts(), deletes: map[string]string{}}
+	b.done.Store(true)
 	for _, x := range h.st.bodies {
 		b.bodies = append(b.bodies, string(x.body.Payload))
 	}
@@ -138,32 +136,30 @@ func (m *model) step(h *harness) {
 		}
 	}
 	m.batches = append(m.batches, b)
-	h.d.Commit(&Batch{Ops: ops, Done: func() { b.done = true }})
+	h.d.Commit(&Batch{Ops: ops, Done: func() { b.done.Store(true) }})
 }
 
 func (m *model) drop(b *modelBatch, name string) Op {
 	x := m.all[name]
 	delete(m.all, name)
-	text := string(x.m.body.Payload)
-	if _, ok := b.puts[name]; ok {
-		delete(b.puts, name)
-	}
+	text := string(x.body.Payload)
+	delete(b.puts, name)
 	b.deletes[name] = text
-	if m.refs(x.m) == 0 {
+	if m.refs(x) == 0 {
 		b.bodies2 = append(b.bodies2, text)
 		b.bodies = slices.DeleteFunc(b.bodies, func(s string) bool { return s == text })
 	}
 	if strings.HasPrefix(name, "r ") {
-		return Op{Kind: DeleteRetained, Ref: -1, Message: x.m.hold()}
+		return Op{Kind: DeleteRetained, Ref: -1, Message: x.hold()}
 	}
 	var session, seq uint64
 	fmt.Sscanf(name, "d %d %d", &session, &seq)
-	return ackedOp(session, seq, x.m)
+	return ackedOp(session, seq, x)
 }
 
 func (m *model) refs(x *message) (n int) {
-	for _, r := range m.all {
-		if r.m == x {
+	for _, held := range m.all {
+		if held == x {
 			n++
 		}
 	}
@@ -180,12 +176,12 @@ func (m *model) add(b *modelBatch) []Op {
 	x := newMessage(fmt.Sprint("t", m.next), text)
 	b.bodies = append(b.bodies, text)
 	name := fmt.Sprint("d 1 ", m.next)
-	m.all[name] = &record{m: x}
+	m.all[name] = x
 	b.puts[name] = text
 	ops := []Op{deliveryOp(1, m.next, x)}
 	if m.r.IntN(2) == 0 {
 		name = "r " + x.body.Topic
-		m.all[name] = &record{m: x}
+		m.all[name] = x
 		b.puts[name] = text
 		ops = append(ops, retainedOp(x))
 	}
@@ -197,7 +193,7 @@ func (m *model) note(h *harness, policy Policy) {
 	h.w.mu.Lock()
 	faulty := h.w.fault != nil
 	h.w.mu.Unlock()
-	for i := m.sure; i < len(m.batches) && m.batches[i].done; i++ {
+	for i := m.sure; i < len(m.batches) && m.batches[i].done.Load(); i++ {
 		old := time.Since(m.batches[i].at) > time.Second+time.Millisecond && !faulty
 		if policy != Strict && !old {
 			break
@@ -408,4 +404,45 @@ func TestManyRestartsLeaveLittle(t *testing.T) {
 			t.Errorf("%d files after fifty restarts", files)
 		}
 	})
+}
+
+// deaf is an engine some of whose records cannot be read.
+type deaf struct {
+	simEngine
+	prefix byte
+}
+
+func (d deaf) each(prefix []byte, visit func(key, value []byte) error) error {
+	if prefix[0] == d.prefix {
+		return fmt.Errorf("input/output error")
+	}
+	return d.simEngine.each(prefix, visit)
+}
+
+func TestEngineThatCannotBeReadIsLeftAlone(t *testing.T) {
+	for _, prefix := range []byte("vmsdr") {
+		bubble(t, string(prefix), func(t *testing.T) {
+			h := start(t, newWorld(), Options{CheckpointBytes: 1})
+			h.commit(sessionOp(1, "c"), retainedOp(newMessage("a", "x")), deliveryOp(1, 1, newMessage("d", "y")))
+			time.Sleep(10 * time.Second)
+			w := h.w.kill()
+			var troubles []error
+			d, err := openDisk(Options{Log: func(string) {}, OnTrouble: func(err error) { troubles = append(troubles, err) }}, w, deaf{simEngine{w}, prefix}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			restored(t, d)
+			done := false
+			d.Commit(&Batch{Ops: []Op{retainedOp(newMessage("late", "x"))}, Done: func() { done = true }})
+			time.Sleep(time.Hour)
+			synctest.Wait()
+			if len(troubles) != 1 || done {
+				t.Errorf("troubles %v, done %v, want one trouble and nothing done", troubles, done)
+			}
+			if err := d.Close(); err == nil {
+				t.Error("Close does not say that something could not be stored")
+			}
+			same(t, "later", start(t, w.kill(), Options{}).st.texts(), map[string]string{"d 1 1": "y", "r a": "x"})
+		})
+	}
 }

@@ -93,6 +93,8 @@ type replayed struct {
 	missing uint64
 	// body is the largest id of a body that was written.
 	body uint64
+	// ordered says that the numbers only grow from segment to segment.
+	ordered bool
 }
 
 // at names a record: in which segment, and where in its list.
@@ -131,7 +133,7 @@ func replay(segments []scanned, tried []bool, after uint64) replayed {
 		})
 		order = slices.CompactFunc(order, func(a, b at) bool { return a.number == b.number })
 	}
-	r := replayed{last: after}
+	r := replayed{last: after, ordered: sorted}
 	for i := range order {
 		if r.last > 0 {
 			r.missing += order[i].number - r.last - 1
@@ -240,6 +242,9 @@ func recoverJournal(fs files, id *identity, after uint64, stamp string) (*recove
 	if r.missing > 0 {
 		r.aside = max(r.aside, 1)
 		r.note("%d records of the journal are missing. What was written before and after them is used.", r.missing)
+	}
+	for _, s := range r.segments {
+		s.together = !r.ordered || r.aside > 0
 	}
 	return r, nil
 }

@@ -46,9 +46,9 @@ type gathered struct {
 	bytes []byte // owned
 }
 
-// restore gives what from holds to to. Errors are those of from.
-func restore(from reading, to Restorer) (*restorer, error) {
-	r := &restorer{from: from, to: to}
+// restore gives what from holds to to. An error is that of from: then not all was restored, and nothing may be taken for garbage.
+func restore(from reading, to Restorer) (r *restorer, err error) {
+	r = &restorer{from: from, to: to}
 	defer r.release()
 	for _, step := range []struct {
 		prefix byte
@@ -64,15 +64,18 @@ func restore(from reading, to Restorer) (*restorer, error) {
 		{keyRetained, r.retained, nil},
 		{keyRetainedLong, r.retained, nil},
 	} {
-		if err := from.each([]byte{step.prefix}, step.visit); err != nil {
-			return nil, fmt.Errorf("read the stored records: %w", err)
+		if failed := from.each([]byte{step.prefix}, step.visit); failed != nil && err == nil {
+			err = fmt.Errorf("read the stored records: %w", failed)
 		}
 		if step.end != nil {
 			step.end()
 		}
 	}
 	r.sweep()
-	return r, nil
+	if err != nil {
+		r.garbage = nil
+	}
+	return r, err
 }
 
 // release gives back the references of the store. The records' own references are the shards' by now.

@@ -60,6 +60,7 @@ type Disk struct {
 func Open(o Options) (Store, error) {
 	o.defaults()
 	made := os.MkdirAll(o.Dir, 0o700)
+	_ = osFiles(filepath.Dir(o.Dir)).syncDir() // its name must survive a power cut, too
 	lock, note, err := takeLock(o.Dir)
 	if err != nil {
 		return nil, err
@@ -119,6 +120,7 @@ func openDisk(o Options, fs files, e engine, notes []string) (*Disk, error) {
 	if errors.Is(err, ErrNewer) {
 		return nil, err
 	}
+	unread := err
 	if err != nil {
 		notes = append(notes, fmt.Sprintf("The stored records cannot be read: %v.", err))
 	}
@@ -126,6 +128,9 @@ func openDisk(o Options, fs files, e engine, notes []string) (*Disk, error) {
 	found, err := recoverJournal(fs, &id, through, stamp())
 	if err != nil {
 		return nil, err
+	}
+	if unread != nil {
+		found.unusable = unread
 	}
 	for _, line := range append(notes, found.notes...) {
 		o.Log(line)
@@ -139,7 +144,7 @@ func openDisk(o Options, fs files, e engine, notes []string) (*Disk, error) {
 		orders: make(chan checkpoint, 1), results: make(chan checkpointed, 1), ended: make(chan struct{}),
 		inbound: map[string]struct{}{},
 	}
-	if !known { // a second copy of the identity, beside those in the journal
+	if !known && found.unusable == nil { // a second copy of the identity, beside those in the journal
 		d.keeper.made = time.Now().Unix()
 		if err := e.apply([]change{d.keeper.mark(0)}); err != nil {
 			o.Log(fmt.Sprintf("The stored state cannot be written: %v.", err))
@@ -153,12 +158,13 @@ func openDisk(o Options, fs files, e engine, notes []string) (*Disk, error) {
 		found.unusable = u.err
 	}
 	if found.unusable != nil {
-		d.own.unusable = fmt.Errorf("nothing is stored until the broker is started again: %w", found.unusable)
+		d.own.cannotStore(found.unusable)
 	}
 	return d, nil
 }
 
-// Restore gives everything that is stored to r, and lets the commits begin.
+// Restore gives everything that is stored to r, and lets the commits begin. Its error is always nil: what cannot be read is said
+// to Options.Log and is a trouble that lasts.
 func (d *Disk) Restore(r Restorer) error {
 	c := &d.own
 	c.found.over.sort()
@@ -169,14 +175,15 @@ func (d *Disk) Restore(r Restorer) error {
 	}}
 	found, err := restore(from, r)
 	if err != nil {
-		return err
+		c.o.Log(fmt.Sprintf("Not all of the stored state is served: %v.", err))
+		c.cannotStore(err)
 	}
 	c.enc.adopt(found)
 	c.enc.nextBody = max(c.enc.nextBody, c.found.body)
 	c.garbage, c.found = found.garbage, nil
 	c.stats.SetAside += found.broken
 	c.publish()
-	if found.broken > 0 {
+	if found.broken > 0 && err == nil {
 		c.o.Log(fmt.Sprintf("%d stored records refer to something that is missing or cannot be read. They are dropped.", found.broken))
 	}
 	d.mu.Lock()
@@ -250,6 +257,8 @@ func (d *Disk) Close() error {
 		d.own.stopKeeper()
 		<-d.keeper.ended
 		d.own.close()
+	} else {
+		close(d.ended)
 	}
 	err := d.closeErr
 	if closed := d.keeper.engine.close(); err == nil {

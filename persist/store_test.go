@@ -98,11 +98,13 @@ func TestIdleStoreDoesNothing(t *testing.T) {
 		h := start(t, newWorld(), Options{})
 		h.commit(retainedOp(newMessage("a", "x")))
 		time.Sleep(2 * time.Second)
+		synctest.Wait()
 		syncs := h.w.syncs
 		if !h.d.own.timerAt.IsZero() {
 			t.Error("a timer runs although everything is synced")
 		}
 		time.Sleep(time.Hour)
+		synctest.Wait()
 		if h.w.syncs != syncs {
 			t.Errorf("an idle hour made %d syncs", h.w.syncs-syncs)
 		}

@@ -219,8 +219,8 @@ func (f simFile) writeAt(b []byte, offset int64) error {
 		b, err = b[:max(min(int64(len(b)), size-offset), 0)], full
 	}
 	copy(f.i.data[min(offset, int64(len(f.i.data))):], b)
-	for at := int(offset); at < int(offset)+len(b); at++ {
-		f.i.dirty[at/simPage] = true
+	for page := int(offset) / simPage; page*simPage < int(offset)+len(b); page++ {
+		f.i.dirty[page] = true
 	}
 	return err
 }

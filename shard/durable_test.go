@@ -443,6 +443,48 @@ func TestTroubleRefusesWhatMustBeStored(t *testing.T) {
 	}
 }
 
+// TestTroubleRefusesWhatWaits holds that nobody waits for the end of the trouble.
+func TestTroubleRefusesWhatWaits(t *testing.T) {
+	d := newDurable(t, 2, nil)
+	sub := d.stay("s")
+	d.enter(sub, 2, "a")
+	sub.sock.Close()
+	d.rest()
+	five, three := d.stay("five"), d.join("three", func(c *codec.Connect) { c.Version = codec.V311 })
+	d.rest()
+	for i := range 3 {
+		five.publish(1, "a", fmt.Sprint("one", i), false)
+		five.publish(2, "a", fmt.Sprint("two", i), false)
+	}
+	three.publish(1, "a", "three", false)
+	d.settle()
+	d.broker.SetTrouble(true)
+	d.settle()
+	got := five.take()
+	if len(got) != 6 {
+		t.Fatalf("got %+v", got)
+	}
+	for i, g := range got {
+		if g.Code != codec.QuotaExceeded || int(g.PacketID) != i+1 {
+			t.Errorf("answer %d: %+v", i, g)
+		}
+	}
+	if three.take(); !three.sock.Ended() {
+		t.Error("a client of version 3.1.1 waits")
+	}
+	d.broker.SetTrouble(false)
+	d.rest()
+	if got := five.take(); len(got) != 0 {
+		t.Errorf("after the trouble got %+v", got)
+	}
+	five.ack(codec.TypePubrel, 2) // of a message that was refused
+	five.publish(2, "a", "late", false)
+	d.rest()
+	if got := five.take(); len(got) != 2 || got[0].Type != codec.TypePubcomp || got[1].Code != codec.Success {
+		t.Errorf("got %+v", got)
+	}
+}
+
 func TestWaitingForAcknowledgementsIsBounded(t *testing.T) {
 	d := newDurable(t, 1, func(c *config.Config) { c.Persistence.MaxWaiting, c.MaxQueuedMessages = 5, 0 })
 	sub := d.stay("s")

@@ -152,6 +152,59 @@ func (s *Shard) sendReady(c *client) {
 	}
 }
 
+// troubled takes note that trouble has begun, or that it is over.
+func (s *Shard) troubled() {
+	s.releaseHeld()
+	if !s.broker.trouble.Load() {
+		return
+	}
+	for i := range s.clients.made {
+		if c := s.clients.at(i); c.state == connected && c.conn != nil {
+			s.refuseWaiting(c)
+		}
+	}
+}
+
+// refuseWaiting refuses the messages of a client for whose acknowledgement it waits. They may be stored and delivered all the
+// same, when the disk allows; the client sends them again.
+func (s *Shard) refuseWaiting(c *client) {
+	var before *receipt
+	for r := c.acks.first; r != nil; before, r = r, r.next {
+		if r.ready || r.kind != codec.TypePuback && r.kind != codec.TypePubrec {
+			continue
+		}
+		s.count.RefusedStoring++
+		if c.version != codec.V5 {
+			s.close(c, disconnectedBy(errStoring.Detail, errStoring.Code), true)
+			return
+		}
+		refused := s.newReceipt(c, r.kind, r.id)
+		refused.code, refused.ready, refused.listed, refused.next = codec.QuotaExceeded, true, true, r.next
+		if before == nil {
+			c.acks.first = refused
+		} else {
+			before.next = refused
+		}
+		if c.acks.last == r {
+			c.acks.last = refused
+		}
+		r.listed, r.next = false, nil
+		if r.kind == codec.TypePubrec {
+			s.dropHeld(c.session, r)
+		}
+		r = refused
+	}
+	s.sendReady(c)
+}
+
+// dropHeld forgets a QoS 2 message whose PUBREC refuses it.
+func (s *Shard) dropHeld(ss *session, r *receipt) {
+	if i := ss.in.find(r.id); i >= 0 && ss.in.held[i].receipt == r {
+		s.unstoreInbound(ss, &ss.in.held[i])
+		s.unkeep(ss.in.take(i))
+	}
+}
+
 // dropAcks forgets what a connection that ends waited for.
 func (s *Shard) dropAcks(c *client) {
 	for r := c.acks.first; r != nil; {

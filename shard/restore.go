@@ -335,10 +335,10 @@ func (b *Broker) Save() error {
 }
 
 // SetTrouble tells the broker that nothing can be stored at present (true), or that it can again. Any thread. Meanwhile QoS 1
-// and 2 messages are refused; what was accepted before is stored and acknowledged when the disk allows.
+// and 2 messages are refused, also those that wait for their acknowledgement.
 func (b *Broker) SetTrouble(trouble bool) {
 	b.trouble.Store(trouble)
 	for i := range b.loops {
-		b.group.Loop(i).Submit(loop.Mail{Kind: mailCall, Body: (*Shard).releaseHeld})
+		b.group.Loop(i).Submit(loop.Mail{Kind: mailCall, Body: (*Shard).troubled})
 	}
 }

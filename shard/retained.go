@@ -101,11 +101,14 @@ func (s *Shard) keepRetained(m *Message, waiting *receipt) {
 	topic := m.Topic()
 	old, have := r.tree.Get(topic)
 	if (have && old.version > m.version) || r.cleared[topic] > m.version {
+		s.awaitStored(waiting) // what took its place
 		return
 	}
 	if len(m.Payload()) == 0 {
 		if have {
 			s.removeRetained(topic, old, waiting)
+		} else {
+			s.awaitStored(waiting)
 		}
 		s.rememberCleared(topic, m.version)
 		return

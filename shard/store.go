@@ -288,6 +288,23 @@ func (s *Shard) giveAll() {
 	}
 }
 
+// awaitStored lets r wait for all that was changed urgently before: what is to be changed for it may have been already, by a packet
+// that came twice.
+func (s *Shard) awaitStored(r *receipt) {
+	if r == nil {
+		return
+	}
+	st := &s.storage
+	b := st.urgent
+	if len(b.Ops) == 0 && len(st.underWay) > 0 {
+		b = st.underWay[len(st.underWay)-1]
+	}
+	if len(b.Ops) > 0 {
+		r.pending.Add(1)
+		b.late = append(b.late, r)
+	}
+}
+
 // batchStored tells who waited.
 func (s *Shard) batchStored(b *batch) {
 	for i, r := range b.waiting {

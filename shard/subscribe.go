@@ -338,6 +338,7 @@ func (s *Shard) sendUnsuback(c *client, id uint16, codes []byte) {
 func (s *Shard) unsubscribeOne(ss *session, filter string) codec.ReasonCode {
 	i := ss.subs.find(filter)
 	if i < 0 {
+		s.awaitStored(s.storage.changing)
 		return codec.NoSubscriptionExisted
 	}
 	if s.log.Enabled(LogUnsubscribe) {

@@ -56,7 +56,7 @@ type conn struct {
 	dead       bool // does not read
 	lazy       bool // keeps acknowledgements back until a flush
 	brief      bool // its session ends with it
-	emptyAt    int64
+	emptyAt    int64 // Unix milliseconds, when it had surely read everything
 	receiveMax int
 	recorded   bool // the store has that it was connected
 	life       int  // of the broker
@@ -119,7 +119,7 @@ func (k *client) connect() {
 		p.HasWill = true
 		p.Will = codec.Will{QoS: c.will.qos, Topic: c.will.topic, Payload: c.will.payload}
 		if k.version == codec.V5 {
-			c.will.delay = int64(w.pick(0, 2, 5, 60))
+			c.will.delay = int64(w.pick(0, 2, 5, 5, 60))
 			p.Will.DelaySeconds = uint32(c.will.delay)
 		}
 	}
@@ -174,6 +174,7 @@ func (k *client) left(c *conn, polite bool) {
 			k.endSession()
 		}
 	}
+	k.haunted = k.haunted || !c.connected && c.present != 1 // there may be a session that the client knows nothing of
 	m := c.will
 	if m == nil {
 		return
@@ -185,7 +186,7 @@ func (k *client) left(c *conn, polite bool) {
 		m.will = willMay
 	case polite:
 		m.will = willNever
-	case m.delay == 0 || c.brief || !w.safe || m.sentAt > w.drainedAt:
+	case m.delay == 0 || c.brief || !w.safe || !c.recorded:
 		m.will = willMay
 	default:
 		m.will = willWaits
@@ -198,7 +199,9 @@ func (k *client) left(c *conn, polite bool) {
 // crashed notes the end of the broker's life.
 func (k *client) crashed() {
 	w := k.w
-	if c := k.conn; c != nil {
+	c := k.conn
+	online := c != nil
+	if online {
 		if !c.dead && w.chance(50) {
 			c.run(1 << 30) // what came before it
 		}
@@ -220,6 +223,10 @@ func (k *client) crashed() {
 	}
 	if !s.stored || k.aging {
 		k.shaken = true
+	}
+	if s.expiry != expiryNever && !online && w.now() > k.leftAt+int64(s.expiry)*1000-10 {
+		k.haunted = true // it may have ended, and that may not be stored
+		s.debts = nil
 	}
 	if !w.safe {
 		if len(s.debts) > 0 {
@@ -286,6 +293,9 @@ func (k *client) revive() {
 		}
 	}
 	s.revived = true
+	if k.session != nil {
+		s.rx, s.rxOn = k.session.rx, k.session.rxOn
+	}
 	k.session = s
 }
 
@@ -307,9 +317,6 @@ func (c *conn) run(n int) bool {
 		c.packets()
 		if !c.over && (!c.lazy || n == 1<<30 && c.client.w.chance(30)) {
 			worked = c.flushAcks() || worked
-		}
-		if len(b) < n {
-			c.emptyAt = c.client.w.now()
 		}
 	}
 	if c.sock.Ended() && !c.over {

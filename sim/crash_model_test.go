@@ -175,7 +175,7 @@ func newSession(k *client) *session {
 
 // wanted reports whether a subscription of this QoS was in force all the time since m was sent, so that it arrives in order.
 func (s *session) wanted(m *message, qos uint8) bool {
-	return !m.isWill && !m.retain && slices.ContainsFunc(s.subs, func(v *sub) bool {
+	return !m.isWill && !m.retain && m.expiry == 0 && slices.ContainsFunc(s.subs, func(v *sub) bool {
 		return v.group == "" && v.matches(m.topic) && s.c.w.outQoS(m.qos, v.qos) == qos && v.surely(m.sentAt, s.c.w.step)
 	})
 }
@@ -241,7 +241,7 @@ func (w *world) received(c *conn, m *message, p *codec.Publish) {
 			s.stored = true
 			s.c.ghosts = nil
 		}
-		if had := s.rx[id]; had != nil {
+		if had := s.rx[id]; had != nil && !(s.revived && had != m) {
 			if w.safe && had != m {
 				w.fail("%s got %v under packet identifier %d, which %v still has", s.c.id, m, id, had)
 			}
@@ -273,7 +273,7 @@ func (w *world) received(c *conn, m *message, p *codec.Publish) {
 
 // checkOnce holds that QoS 2 is exactly once for each subscription.
 func (w *world) checkOnce(s *session, m *message) {
-	if m.qos != 2 || m.retain || m.isWill || !w.safe {
+	if m.qos != 2 || m.retain || m.isWill || !w.safe || s.revived {
 		return
 	}
 	filters := map[string]bool{}

@@ -50,6 +50,11 @@ func (w *world) operate() {
 		w.check()
 	case n < 95:
 		w.advance(int64(w.pick(1, 3, 10, 40)) * second)
+		if w.chance(50) {
+			w.check()
+		}
+	case w.lossy && n < 96:
+		w.flood(k)
 	case n < 97:
 		w.stepping = w.pick(100, 50, 10, 2, 0)
 	default:
@@ -227,6 +232,17 @@ func (w *world) publish(k *client, c *conn) {
 		k.outs = append(k.outs, &outMessage{m: m, id: id})
 	}
 	c.sendMessage(m, id, false)
+}
+
+// flood publishes more than the queues take.
+func (w *world) flood(k *client) {
+	for range 60 {
+		w.burst(k)
+		w.settle()
+		if k.conn == nil {
+			return
+		}
+	}
 }
 
 // check lets everything become quiet and stored, and holds what is due then.

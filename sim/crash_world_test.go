@@ -80,8 +80,17 @@ func (w *world) configure() {
 	c.MaxInflightMessages = w.pick(1, 2, 5, 20, 20)
 	c.MaxQueuedMessages = 0
 	if w.lossy = w.chance(15); w.lossy {
-		c.MaxQueuedMessages = w.pick(3, 10)
+		c.MaxQueuedMessages = w.pick(8, 10)
 		c.SlowConsumer = []config.Policy{config.DropNewest, config.DropOldest, config.DropOldest}[w.rng.IntN(3)]
+		if w.chance(30) {
+			c.MaxQueuedBytes = 2000
+		}
+	}
+	if w.chance(10) {
+		c.MaxInflightBytes = 300
+	}
+	if w.chance(10) {
+		c.MaxOutputBytes = 2000
 	}
 	c.SharedStrategy = []string{"", "", "sticky", "hash-client", "hash-topic"}[w.rng.IntN(5)]
 	w.safe = c.Persistence.Commit != config.Fast
@@ -252,9 +261,15 @@ func (w *world) settle() {
 			quiet = 0
 			continue
 		}
-		if quiet++; quiet == 2 {
-			return
+		if quiet++; quiet < 2 {
+			continue
 		}
+		for _, c := range w.conns {
+			if !c.dead {
+				c.emptyAt = w.now()
+			}
+		}
+		return
 	}
 	w.fail("the broker does not become quiet")
 }

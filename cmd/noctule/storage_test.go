@@ -230,3 +230,44 @@ func TestUserSignalSyncs(t *testing.T) {
 		t.Error("the log has an error")
 	}
 }
+
+// TestFullDisk fills the file system under the store, and empties it again.
+func TestFullDisk(t *testing.T) {
+	lines, dir, port := stored(t)
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=6m"); err != nil {
+		t.Skipf("a file system of its own needs the right to mount: %v", err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
+	_, _, log := startLogging(t, lines...)
+	other := filepath.Join(dir, "other")
+	if err := os.WriteFile(other, make([]byte, 7<<20), 0o600); err == nil {
+		t.Fatal("the disk is not full")
+	}
+	c := dialPort(t, "127.0.0.1", port)
+	connect(t, c, "writer")
+	payload := strings.Repeat("x", 100)
+	taken := 0
+	for publishRetained(t, c, fmt.Sprint("t/", taken), payload) == nil {
+		if taken++; taken > 1<<20 {
+			t.Fatal("a full disk takes everything")
+		}
+		if taken%1000 == 0 && fileHas(log, "nothing can be stored")() {
+			break
+		}
+	}
+	await(t, "the alarm", fileHas(log, "nothing can be stored"))
+	c = dialPort(t, "127.0.0.1", port)
+	connect(t, c, "writer")
+	if err := publishRetained(t, c, "refused", payload); err == nil {
+		t.Error("a message was acknowledged while nothing can be stored")
+	}
+	if err := os.Remove(other); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the end of the alarm", fileHas(log, "can be stored again"))
+	c = dialPort(t, "127.0.0.1", port)
+	connect(t, c, "writer")
+	if err := publishRetained(t, c, "again", payload); err != nil {
+		t.Errorf("after there was room again: %v", err)
+	}
+}
