@@ -24,6 +24,7 @@ type Conn struct {
 	// kept is the start of a packet that has not arrived whole. Owned.
 	kept []byte
 	out  output
+	wire *wire // nil for a plain connection
 	// ending is set while the connection closes or moves.
 	ending *ending
 }
@@ -106,6 +107,9 @@ func (c *Conn) end(e *ending) {
 	if c.flags&flagClosing == 0 {
 		c.flags |= flagClosing
 		c.loop.closing = append(c.loop.closing, c)
+		if c.wire != nil && !e.abort {
+			c.loop.makeDirty(c) // the layers say so
+		}
 	}
 }
 
@@ -131,6 +135,10 @@ func (l *Loop) read(c *Conn) {
 				return
 			}
 		}
+	}
+	if c.wire != nil {
+		l.readLayers(c)
+		return
 	}
 	if int(c.need) > directBytes {
 		l.readDirect(c)

@@ -79,7 +79,11 @@ type Loop struct {
 	chunks, refs         *node
 	chunkCount, refCount int
 	vectors              [][]byte
-	keptFree             [keptClasses][][]byte
+
+	// Scratch of connections with layers: bytes on their way up and down, by parity of the level, and a layer's own answer.
+	up, out2     [2][]byte
+	down, gather []byte
+	keptFree     [keptClasses][][]byte
 }
 
 func newLoop(id int, g *Group, sys System) *Loop {
@@ -285,6 +289,10 @@ func (l *Loop) drainAll() {
 		l.inboxFull.Store(0)
 		l.inbox.Unlock()
 		for _, m := range mail {
+			if w, ok := m.Body.(Waker); ok {
+				l.wakeLayers(w)
+				continue
+			}
 			l.handler.Mail(-1, m)
 		}
 		l.worked = true
@@ -420,7 +428,7 @@ func (l *Loop) finishClosing() {
 			if c.flags&flagFree != 0 {
 				continue
 			}
-			if c.ending.deadline > l.now && c.out.unsent > 0 {
+			if c.ending.deadline > l.now && c.Unsent() > 0 {
 				l.lingering = append(l.lingering, c)
 				continue
 			}
@@ -439,7 +447,7 @@ func (l *Loop) endLingering() {
 	kept := l.lingering[:0]
 	first := int64(0)
 	for _, c := range l.lingering {
-		if c.out.unsent > 0 && c.ending.deadline > l.now && !c.ending.abort {
+		if c.Unsent() > 0 && c.ending.deadline > l.now && !c.ending.abort {
 			kept = append(kept, c)
 			if first == 0 || c.ending.deadline < first {
 				first = c.ending.deadline
@@ -572,6 +580,7 @@ type handover struct {
 	remote   netip.AddrPort
 	listener *Listener
 	rest     []byte // owned
+	wire     *wire
 	state    any
 }
 
@@ -581,6 +590,7 @@ func (l *Loop) move(c *Conn, rest []byte) {
 	h := &handover{fd: c.fd, hungUp: c.flags&flagHungUp != 0, remote: c.remote, listener: c.listener, state: e.state}
 	h.rest = append([]byte(nil), rest...)
 	l.sys.Forget(c.fd)
+	h.wire, c.wire = c.wire, nil
 	l.dropOutput(c)
 	l.unlist(c)
 	l.putConn(c)
@@ -596,6 +606,9 @@ func (l *Loop) adopt(h *handover) {
 	}
 	if h.hungUp {
 		c.flags |= flagHungUp
+	}
+	if c.wire = h.wire; c.wire != nil && c.wire.raw.unsent > 0 {
+		l.makeDirty(c)
 	}
 	l.handler.Adopted(c, h.state)
 	if c.flags&(flagClosing|flagFree) == 0 {

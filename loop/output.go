@@ -24,12 +24,17 @@ type node struct {
 }
 
 // Unsent returns the bytes that have not been given to the kernel.
-func (c *Conn) Unsent() int { return int(c.out.unsent) }
+func (c *Conn) Unsent() int {
+	if c.wire != nil {
+		return int(c.out.unsent + c.wire.raw.unsent)
+	}
+	return int(c.out.unsent)
+}
 
 // WantDrain asks for one call of Drained when Unsent has fallen to zero.
 func (c *Conn) WantDrain() {
 	c.flags |= flagDrain
-	if c.out.unsent == 0 {
+	if c.Unsent() == 0 {
 		c.loop.makeDirty(c)
 	}
 }
@@ -37,19 +42,7 @@ func (c *Conn) WantDrain() {
 // Append copies b to the output.
 func (c *Conn) Append(b []byte) {
 	c.loop.makeDirty(c)
-	c.out.unsent += uint32(len(b))
-	if n := c.out.last; n != nil && n.ref == nil {
-		k := copy(n.b[len(n.b):cap(n.b)], b)
-		n.b = n.b[:len(n.b)+k]
-		b = b[k:]
-	}
-	for len(b) > 0 {
-		n := c.loop.chunk()
-		k := copy(n.b[:cap(n.b)], b)
-		n.b = n.b[:k]
-		b = b[k:]
-		c.out.append(n)
-	}
+	c.loop.appendTo(&c.out, b)
 }
 
 // Reserve returns n contiguous bytes of output, to be filled before the next call.
@@ -135,9 +128,12 @@ func (l *Loop) freeNode(n *node) {
 
 // flush gives the output to the kernel until it is empty or the kernel takes no more.
 func (l *Loop) flush(c *Conn) {
-	had := c.out.unsent > 0
+	if c.wire != nil {
+		l.flushLayers(c)
+		return
+	}
 	for c.out.first != nil {
-		n, errno := l.writeOnce(c)
+		n, errno := l.writeOnce(c, &c.out)
 		l.stats.writes.own++
 		if errno == syscall.EAGAIN {
 			c.flags |= flagBlocked | flagDrain
@@ -153,19 +149,18 @@ func (l *Loop) flush(c *Conn) {
 			return
 		}
 		l.stats.bytesOut.own += uint64(n)
-		l.advance(c, n)
+		l.advance(&c.out, n)
 	}
 	l.noteUnsent(c)
 	if c.flags&flagDrain != 0 && c.flags&flagClosing == 0 {
 		c.flags &^= flagDrain
 		l.handler.Drained(c)
 	}
-	_ = had
 }
 
-// writeOnce makes one system call with the first pieces of the output.
-func (l *Loop) writeOnce(c *Conn) (int, syscall.Errno) {
-	first := c.out.first
+// writeOnce makes one system call with the first pieces of an output.
+func (l *Loop) writeOnce(c *Conn, o *output) (int, syscall.Errno) {
+	first := o.first
 	if first.next == nil {
 		return l.sys.Write(c.fd, first.b[first.sent:])
 	}
@@ -179,8 +174,7 @@ func (l *Loop) writeOnce(c *Conn) (int, syscall.Errno) {
 }
 
 // advance takes n sent bytes off the output.
-func (l *Loop) advance(c *Conn, n int) {
-	o := &c.out
+func (l *Loop) advance(o *output, n int) {
 	o.unsent -= uint32(n)
 	for o.first != nil {
 		f := o.first
@@ -199,20 +193,27 @@ func (l *Loop) advance(c *Conn, n int) {
 
 // noteUnsent brings the loop's count of unsent bytes up to date with what a flush of the connection left.
 func (l *Loop) noteUnsent(c *Conn) {
-	if o := &c.out; o.unsent != o.noted {
-		l.stats.unsent.own += uint64(int64(o.unsent) - int64(o.noted))
-		o.noted = o.unsent
+	if o, unsent := &c.out, uint32(c.Unsent()); unsent != o.noted {
+		l.stats.unsent.own += uint64(int64(unsent) - int64(o.noted))
+		o.noted = unsent
 	}
 }
 
 // dropOutput forgets what has not been sent.
 func (l *Loop) dropOutput(c *Conn) {
-	for n := c.out.first; n != nil; {
+	l.dropNodes(&c.out)
+	if c.wire != nil {
+		l.dropNodes(&c.wire.raw)
+	}
+	l.noteUnsent(c)
+	c.out = output{}
+}
+
+func (l *Loop) dropNodes(o *output) {
+	for n := o.first; n != nil; {
 		next := n.next
 		l.freeNode(n)
 		n = next
 	}
-	c.out.unsent = 0
-	l.noteUnsent(c)
-	c.out = output{}
+	o.first, o.last, o.unsent = nil, nil, 0
 }

@@ -1,0 +1,229 @@
+package loop
+
+import (
+	"net/netip"
+	"syscall"
+	"time"
+)
+
+// Layer is a transport between the socket and the handler: a PROXY header, TLS, WebSocket. Each belongs to one connection, is
+// used on the thread of the loop that has the connection, and moves with it. Buffers given to it are borrowed.
+type Layer interface {
+	// In takes bytes from below, appends those for above to up, and to down what it answers itself. What is not complete it
+	// keeps, within a bound of its own. It is called without bytes after Wake. An error ends the connection, when down has been
+	// sent.
+	In(up, down, b []byte) (newUp, newDown []byte, err error)
+	// Out takes bytes from above and appends to down what is to be sent for them.
+	Out(down, b []byte) []byte
+	// Close appends what says that nothing more comes.
+	Close(down []byte) []byte
+	// Passes reports that bytes pass in both directions as they are from now on: the layer is taken out.
+	Passes() bool
+}
+
+// Waker lets a layer be called again, when something that it left to another thread is done.
+type Waker struct {
+	loop  *Loop
+	token uint64
+}
+
+// Wake lets the loop call In without bytes, if the connection is still there. Any thread; not after the connection has moved.
+func (w Waker) Wake() {
+	w.loop.submitAlways(Mail{Body: w})
+}
+
+// submitAlways is Submit that waits while too much waits.
+func (l *Loop) submitAlways(m Mail) {
+	for !l.Submit(m) && !l.Stopped() {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// wire is what a connection with layers has beside a plain one.
+type wire struct {
+	layers []Layer // the lowest first
+	raw    output  // for the socket; Conn.out is above all layers
+	closed bool    // the layers' Close was called
+}
+
+const (
+	// recordBytes is how much output is wrapped at a time: what waits shares a TLS record or a WebSocket frame.
+	recordBytes = 16 << 10
+	// rawMax is from how much wrapped output on no more is wrapped until some is sent.
+	rawMax = 64 << 10
+)
+
+// SetLayers puts layers on a connection that was just opened, the lowest first. Only from inside Opened.
+func (c *Conn) SetLayers(layers ...Layer) {
+	if len(layers) > 0 {
+		c.wire = &wire{layers: layers}
+	}
+}
+
+// Waker returns what wakes the layers of this connection.
+func (c *Conn) Waker() Waker { return Waker{c.loop, c.token()} }
+
+// SetRemote replaces the peer's address by one that a layer was told.
+func (c *Conn) SetRemote(a netip.AddrPort) { c.remote = a }
+
+// wakeLayers handles a Wake.
+func (l *Loop) wakeLayers(w Waker) {
+	index := uint32(w.token)
+	if index >= l.made {
+		return
+	}
+	if c := l.conn(index); c.token() == w.token && c.flags&(flagFree|flagClosing) == 0 && c.wire != nil {
+		l.rise(c, nil)
+	}
+}
+
+// readLayers is read for a connection with layers.
+func (l *Loop) readLayers(c *Conn) {
+	n, errno := l.sys.Read(c.fd, l.buf)
+	l.stats.reads.own++
+	if !l.readResult(c, n, errno) {
+		return
+	}
+	more := n == len(l.buf) || c.flags&flagHungUp != 0
+	l.rise(c, l.buf[:n])
+	l.readOn(c, more)
+}
+
+// rise takes bytes from the socket through the layers to the handler.
+func (l *Loop) rise(c *Conn, b []byte) {
+	w := c.wire
+	for i := 0; i < len(w.layers); i++ {
+		side := i & 1
+		up, down, err := w.layers[i].In(l.up[side][:0], l.down[:0], b)
+		l.up[side], l.down = up, down
+		if len(down) > 0 {
+			l.sink(c, i, down)
+		}
+		if err != nil {
+			c.end(&ending{err: err})
+			return
+		}
+		if w.layers[i].Passes() {
+			w.layers = append(w.layers[:i:i], w.layers[i+1:]...)
+			i--
+		}
+		if b = up; len(b) == 0 && i+1 < len(w.layers) {
+			return
+		}
+	}
+	if len(b) > 0 {
+		l.feedMore(c, b)
+	}
+}
+
+// feedMore gives bytes to the handler behind what was kept.
+func (l *Loop) feedMore(c *Conn, b []byte) {
+	if len(c.kept) > 0 {
+		whole := int(c.need)
+		if c.flags&flagPaused != 0 {
+			whole = 0
+		}
+		k := len(b)
+		if whole > len(c.kept) {
+			k = min(k, whole-len(c.kept))
+		}
+		c.kept = append(c.kept, b[:k]...)
+		b = b[k:]
+		if c.flags&flagPaused != 0 || len(c.kept) < whole {
+			return
+		}
+		kept := c.kept
+		c.kept = nil
+		l.feed(c, kept, false)
+		l.freeKept(kept)
+	}
+	switch {
+	case len(b) == 0 || c.flags&(flagClosing|flagMoving|flagFree) != 0:
+	case len(c.kept) > 0 || c.flags&flagPaused != 0:
+		c.kept = append(c.kept, b...)
+	default:
+		l.feed(c, b, false)
+	}
+}
+
+// sink takes bytes of layer i, or of the handler (one above the highest), to the raw output.
+func (l *Loop) sink(c *Conn, i int, b []byte) {
+	w := c.wire
+	for i--; i >= 0 && len(b) > 0; i-- {
+		side := i & 1
+		l.out2[side] = w.layers[i].Out(l.out2[side][:0], b)
+		b = l.out2[side]
+	}
+	l.appendTo(&w.raw, b)
+	l.makeDirty(c)
+}
+
+// wrap takes what the handler wrote through the layers, as much as the raw output has room for.
+func (l *Loop) wrap(c *Conn) {
+	w := c.wire
+	for c.out.first != nil && w.raw.unsent < rawMax {
+		b := l.gather[:0]
+		for n := c.out.first; n != nil && len(b) < recordBytes; n = n.next {
+			b = append(b, n.b[n.sent:][:min(len(n.b)-n.sent, recordBytes-len(b))]...)
+		}
+		l.gather = b
+		l.advance(&c.out, len(b))
+		l.sink(c, len(w.layers), b)
+	}
+	if c.flags&flagClosing != 0 && c.out.first == nil && !w.closed && !c.ending.abort {
+		w.closed = true
+		for i := len(w.layers) - 1; i >= 0; i-- {
+			if l.down = w.layers[i].Close(l.down[:0]); len(l.down) > 0 {
+				l.sink(c, i, l.down)
+			}
+		}
+	}
+}
+
+// flushLayers is flush for a connection with layers.
+func (l *Loop) flushLayers(c *Conn) {
+	for {
+		l.wrap(c)
+		if c.wire.raw.first == nil {
+			break
+		}
+		n, errno := l.writeOnce(c, &c.wire.raw)
+		l.stats.writes.own++
+		switch errno {
+		case 0:
+			l.stats.bytesOut.own += uint64(n)
+			l.advance(&c.wire.raw, n)
+		case syscall.EINTR:
+		case syscall.EAGAIN:
+			c.flags |= flagBlocked | flagDrain
+			l.noteUnsent(c)
+			return
+		default:
+			l.dropOutput(c)
+			c.end(&ending{err: errno, abort: true})
+			return
+		}
+	}
+	l.noteUnsent(c)
+	if c.flags&flagDrain != 0 && c.flags&flagClosing == 0 {
+		c.flags &^= flagDrain
+		l.handler.Drained(c)
+	}
+}
+
+// appendTo copies b to an output.
+func (l *Loop) appendTo(o *output, b []byte) {
+	o.unsent += uint32(len(b))
+	if n := o.last; n != nil && n.ref == nil {
+		k := copy(n.b[len(n.b):cap(n.b)], b)
+		n.b = n.b[:len(n.b)+k]
+		b = b[k:]
+	}
+	for len(b) > 0 {
+		n := l.chunk()
+		k := copy(n.b[:cap(n.b)], b)
+		n.b = n.b[:k]
+		b = b[k:]
+		o.append(n)
+	}
+}
