@@ -35,7 +35,7 @@ test: deps ## run all tests
 
 .PHONY: race
 race: ## run the tests of the packages where threads meet under the race detector
-	$(GO) test -race -shuffle=on -timeout $(TEST_TIMEOUT) -short ./loop ./router ./shard ./persist ./codec ./config ./auth/... ./logging ./sys ./cmd/...
+	$(GO) test -race -shuffle=on -timeout $(TEST_TIMEOUT) -short ./loop ./router ./shard ./persist ./codec ./config ./auth/... ./logging ./sys ./transport ./cmd/...
 
 .PHONY: vet
 vet: ## go vet
@@ -66,6 +66,10 @@ sim: ## long simulation: SEEDS seeds, or the one SEED
 .PHONY: logins
 logins: deps ## 10,000 logins at once with hashed passwords: what connected clients feel of it
 	$(GO) test ./e2e -run TestLoginBurst -count=1 -v -logins 10000 -logins.p99 10ms
+
+.PHONY: tls
+tls: deps ## 5,000 idle TLS connections, and 200 handshakes at once: what they cost and what connected clients feel of it
+	$(GO) test ./e2e -run 'TestTLSIdle|TestTLSHandshakeStorm' -count=1 -v -timeout 300s -tls.idle 5000 -tls.p99 10ms
 
 .PHONY: crash
 crash: ## kill the broker ROUNDS times under each commit policy: what was acknowledged must be there; SEED=n replays

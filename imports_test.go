@@ -15,13 +15,14 @@ const module = "github.com/noctulemq/noctule"
 // directory that is not named may import nothing of ours. Changing this table is a design decision: say why in the
 // commit message.
 var allowed = map[string][]string{
-	"codec":   {},
-	"loop":    {},
-	"router":  {},
-	"config":  {},
-	"auth":    {"router"},
-	"persist": {},
-	"shard":   {"codec", "loop", "router", "config", "auth", "persist"},
+	"codec":     {},
+	"loop":      {},
+	"router":    {},
+	"config":    {},
+	"auth":      {"router"},
+	"persist":   {},
+	"transport": {"codec"},
+	"shard":     {"codec", "loop", "router", "config", "auth", "persist", "transport"},
 
 	"auth/dynsec":         {"auth", "router"},
 	"auth/passwd":         {"auth"},
@@ -30,7 +31,7 @@ var allowed = map[string][]string{
 	"sys":                 {"auth", "shard"},
 	"sparkplug":           {"codec", "shard"},
 
-	"cmd/noctule":     {"codec", "loop", "router", "config", "auth", "auth/dynsec", "auth/passwd", "logging", "sys", "sparkplug", "shard", "persist", "persist/mosquittodb", "bench", "scripts/tune"},
+	"cmd/noctule":     {"codec", "loop", "router", "config", "auth", "auth/dynsec", "auth/passwd", "logging", "sys", "sparkplug", "shard", "persist", "persist/mosquittodb", "transport", "bench", "scripts/tune"},
 	"config/gen":      {"config"},
 	"bench":           {"codec"},
 	"conformance":     {},
@@ -51,7 +52,8 @@ var outside = map[string][]string{
 	"router":      {"github.com/klauspost/cpuid/v2"},
 	"auth":        {"golang.org/x/crypto"}, // argon2id
 	"auth/passwd": {"golang.org/x/term"},   // a prompt without echo
-	"cmd/noctule": {"github.com/spf13/cobra"},
+	"cmd/noctule": {"github.com/spf13/cobra", "github.com/coreos/go-systemd/v22", "golang.org/x/sys"},
+	"transport":   {"github.com/gobwas/ws"},
 	"persist":     {"github.com/dgraph-io/badger/v4", "google.golang.org/protobuf", "golang.org/x/sys"}, // protobuf: Badger's manifest
 }
 

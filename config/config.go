@@ -118,6 +118,8 @@ type Config struct {
 	// ConnectionMessages logs connects and disconnects.
 	ConnectionMessages bool
 
+	// MaxTLSHandshakes bounds the handshakes that are under way at a time.
+	MaxTLSHandshakes int
 	// WebSockets holds for all listeners that speak it. This build has none.
 	WebSockets WebSockets
 
@@ -210,6 +212,7 @@ func Default() *Config {
 		AllowZeroLengthClientID: true,
 		AutoIDPrefix:            "auto-",
 		AuthQueueLimit:          20_000,
+		MaxTLSHandshakes:        4000,
 		AllowDuplicateMessages:  true,
 		RetainAvailable:         true,
 		CheckRetainSource:       true,

@@ -143,6 +143,11 @@ func listenerTextInto(field func(*Listener) *string) func(*parser, value) {
 	return func(p *parser, v value) { *field(p.current) = v.text }
 }
 
+// listenerAdd returns a setter of a key whose lines add up.
+func listenerAdd(field func(*Listener) *[]string) func(*parser, value) {
+	return func(p *parser, v value) { *field(p.current) = append(*field(p.current), v.text) }
+}
+
 // Wanted says in words what a key takes.
 func (k *Key) Wanted() string {
 	switch {

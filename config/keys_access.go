@@ -13,7 +13,7 @@ var accessKeys = []Key{
 	{Name: "acl_file", Type: Text, Area: "Access", security: true, Values: "a file",
 		Help: "Who may read and write which topics", set: (*parser).setACLFile},
 	{Name: "psk_file", Type: Text, Area: "Access", Class: NoEffect, security: true,
-		Help: "Identities and pre-shared keys", Why: "there is no TLS yet, and a listener with psk_hint is refused", set: (*parser).setPSKFile},
+		Help: "Identities and pre-shared keys", Why: "the TLS of this broker has no pre-shared keys, and a listener with psk_hint is refused; use client certificates", set: (*parser).setPSKFile},
 	{Name: "clientid_prefixes", Type: Text, Area: "Access", Values: "a prefix",
 		Help: "Admit only clients whose identifier begins so", set: func(p *parser, v value) { p.cfg.ClientIDPrefixes = []string{v.text} }},
 	{Name: "check_retain_source", Type: Bool, Default: "true", Area: "Access",

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net/netip"
 	"strconv"
 	"strings"
 )
@@ -11,7 +12,7 @@ const defaultPort = 1883
 
 // listenerKeys say where the broker listens and what holds for clients that come in there.
 var listenerKeys = []Key{
-	{Name: "listener", Scope: PerListener, Restart: true, Type: List, Area: "Listeners", Values: "PORT or PORT ADDRESS; 0 SOCKET-PATH, a Unix socket, is refused by this build",
+	{Name: "listener", Scope: PerListener, Restart: true, Type: List, Area: "Listeners", Values: "PORT, PORT ADDRESS, or 0 SOCKET-PATH for a Unix socket",
 		Help: "Listen on a port, on one address if it is given; the listener options below it belong to this listener", set: (*parser).setListener},
 	{Name: "port", Scope: PerListener, Restart: true, Type: Number, Default: "1883", Area: "Listeners", min: 1, max: 65535,
 		Help: "Port of the default listener; 'listener' is the better way to say it", set: (*parser).setPort},
@@ -41,12 +42,39 @@ var listenerKeys = []Key{
 		Help: "Take a client's user name as its client identifier; a client without one is refused", set: func(p *parser, v value) { p.current.UseUserNameAsClientID = v.on }},
 	{Name: "mount_point", Scope: PerListener, Type: Text, Area: "Listeners", Restart: true, strict: true, Values: "a topic prefix",
 		Help: "Put before every topic of the listener's clients, who then see nothing else", set: (*parser).setMountPoint},
-	{Name: "bind_interface", Scope: PerListener, Type: Text, Area: "Listeners", Class: Refused, Restart: true, Values: "the name of a network interface", makes: true,
-		Help: "Listen on one network interface only", Why: "the listener would be open on the other interfaces too; give the interface's address in the 'listener' line instead", set: listenerTextInto(func(l *Listener) *string { return &l.BindInterface })},
-	{Name: "socket_domain", Scope: PerListener, Type: Word, Area: "Listeners", Class: Refused, Restart: true, choices: []string{"ipv4", "ipv6"}, makes: true,
-		Help: "Listen on addresses of one family only", Why: "the listener would be open on both address families; give an address of the wanted family, as in 'listener 1883 0.0.0.0', instead", set: (*parser).setDomain},
-	{Name: "protocol", Scope: PerListener, Type: Word, Default: "mqtt", Area: "Listeners", Class: Refused, Restart: true, choices: []string{"mqtt", "websockets", "http_api"}, makes: true,
-		Help: "What the listener speaks; this build speaks mqtt", Why: "a client that speaks it would find plain MQTT on the port; take the listener out, or put a proxy for it in front of a listener with MQTT", set: listenerTextInto(func(l *Listener) *string { return &l.Protocol })},
+	{Name: "bind_interface", Scope: PerListener, Type: Text, Area: "Listeners", Restart: true, Values: "the name of a network interface", makes: true,
+		Help: "Listen on the addresses that a network interface has at the start, but for link-local ones; an address in the 'listener' line must be one of them", set: listenerTextInto(func(l *Listener) *string { return &l.BindInterface })},
+	{Name: "socket_domain", Scope: PerListener, Type: Word, Area: "Listeners", Restart: true, choices: []string{"ipv4", "ipv6"}, makes: true,
+		Help: "Listen on addresses of one family only", set: (*parser).setDomain},
+	{Name: "protocol", Scope: PerListener, Type: Word, Default: "mqtt", Area: "Listeners", choices: []string{"mqtt", "websockets", "auto", "http_api"}, makes: true,
+		Help: "What the listener speaks; auto, which is not Mosquitto's, takes MQTT and WebSocket clients on one port; with http_api this build does not start", set: (*parser).setProtocol},
+	{Name: "socket_owner", Scope: PerListener, Type: Text, Area: "Listeners", Ours: true, Restart: true, strict: true, Values: "a user name or number",
+		Help: "Owner of the file of a Unix socket; without the line the user that the broker runs as", set: listenerTextInto(func(l *Listener) *string { return &l.SocketOwner })},
+	{Name: "socket_group", Scope: PerListener, Type: Text, Area: "Listeners", Ours: true, Restart: true, strict: true, Values: "a group name or number",
+		Help: "Group of the file of a Unix socket; without the line that of the user the broker runs as", set: listenerTextInto(func(l *Listener) *string { return &l.SocketGroup })},
+	{Name: "socket_mode", Scope: PerListener, Type: List, Default: "0770", Area: "Listeners", Ours: true, Restart: true, strict: true, Values: "an octal number up to 0777",
+		Help: "Rights of the file of a Unix socket: who may write to it may connect", set: (*parser).setSocketMode},
+	{Name: "allow_address", Scope: PerListener, Type: List, Area: "Listeners", Ours: true, strict: true, adds: true, Values: networksWanted,
+		Help: "Admit only connections from these networks; the others are closed without a byte", set: networksInto(func(l *Listener) *[]netip.Prefix { return &l.AllowAddresses })},
+	{Name: "deny_address", Scope: PerListener, Type: List, Area: "Listeners", Ours: true, strict: true, adds: true, Values: networksWanted,
+		Help: "Close connections from these networks without a byte, also where allow_address admits them", set: networksInto(func(l *Listener) *[]netip.Prefix { return &l.DenyAddresses })},
+}
+
+func (p *parser) setProtocol(v value) {
+	p.current.Protocol = v.text
+	if v.text == "http_api" {
+		p.refuse("protocol http_api", "this build has no HTTP API, and what asks for it would find nothing; take the listener out")
+	}
+}
+
+// setSocketMode reads the mode of a Unix socket.
+func (p *parser) setSocketMode(v value) {
+	mode, err := strconv.ParseUint(v.text, 8, 32)
+	if err != nil || mode > 0o777 {
+		p.invalid(v)
+		return
+	}
+	p.current.SocketMode = uint32(mode)
 }
 
 func (p *parser) setDomain(v value) {
@@ -76,9 +104,6 @@ func (p *parser) setListener(v value) {
 	}
 	p.current = &l
 	p.addListener(&l)
-	if l.SocketPath != "" {
-		p.refuse("listener 0", "there are no Unix sockets in this build, and a client that looks for the path would not find it; let it connect to 127.0.0.1")
-	}
 }
 
 func (p *parser) setPort(v value) {

@@ -1,6 +1,10 @@
 package config
 
-import "fmt"
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+)
 
 // Listener is one address the broker accepts connections on, with what applies to clients that come in there.
 type Listener struct {
@@ -28,15 +32,21 @@ type Listener struct {
 	MountPoint            string // put before every topic of clients of this listener
 	BindInterface         string // network interface to listen on
 	SocketDomain          SocketDomain
-	Protocol              string // mqtt, websockets or http_api
+	Protocol              string // mqtt, websockets, auto or http_api
+	// SocketOwner, SocketGroup (a name or number; empty: the broker's own) and SocketMode are those of SocketPath.
+	SocketOwner, SocketGroup string
+	SocketMode               uint32
+	// AllowAddresses are the networks that clients may come from (none: any), unless they are in DenyAddresses.
+	AllowAddresses, DenyAddresses []netip.Prefix
 
 	TLS TLS
 	// ProxyProtocol is the version of PROXY headers that are read; 0 means none. ProxyRequireTLS admits only clients that
 	// the proxy saw using TLS.
 	ProxyProtocol    uint8
 	ProxyRequireTLS  bool
-	WebSocketOrigins []string // of WebSocket clients that are admitted; empty: any
-	HTTPDir          string   // directory of files to serve
+	ProxyTrusted     []netip.Prefix // where proxies are; none: PROXY headers from everywhere, X-Forwarded-For from nowhere
+	WebSocketOrigins []string       // of WebSocket clients that are admitted; empty: any
+	HTTPDir          string         // directory of files to serve
 
 	// File and Line are where the listener was defined.
 	File string
@@ -45,8 +55,11 @@ type Listener struct {
 
 // NewListener returns a listener with the defaults, on no port yet.
 func NewListener() Listener {
-	return Listener{MaxConnections: -1, MaxQoS: 2, MaxTopicAlias: 10, MaxTopicAliasBroker: 10, AcceptVersions: AllVersions, Protocol: "mqtt"}
+	return Listener{MaxConnections: -1, MaxQoS: 2, MaxTopicAlias: 10, MaxTopicAliasBroker: 10, AcceptVersions: AllVersions, Protocol: "mqtt", SocketMode: 0o770}
 }
+
+// Name is the listener as errors, explanations and the log call it.
+func (l *Listener) Name() string { return l.name() }
 
 // name is the listener as errors and explanations call it.
 func (l *Listener) name() string {
@@ -61,17 +74,18 @@ func (l *Listener) name() string {
 
 // TLS is how a listener's connections are encrypted. Paths and lists are as written and empty where the file does not say.
 type TLS struct {
-	CertFile, KeyFile string // both, or neither: no TLS by certificate
-	CAFile, CAPath    string // what client certificates are checked against
-	CRLFile           string
+	CertFiles, KeyFiles []string // a key for each certificate, in their order; none: no TLS
+	CAFile, CAPath      string   // what client certificates are checked against
+	CRLFile             string
 	// RequireCertificate admits only clients with a valid certificate; its name, or the whole subject, is their user name.
 	RequireCertificate bool
 	IdentityAsUserName bool
 	SubjectAsUserName  bool
-	IgnoreClientDates  bool   // accept client certificates out of their time
-	PSKHint            string // not empty: clients use pre-shared keys
+	IgnoreClientDates  bool // accept client certificates out of their time
 
-	MinVersion   string // tlsv1.1, tlsv1.2 or tlsv1.3; empty means tlsv1.2
+	PSKHint string // not empty: clients use pre-shared keys, which is refused
+
+	MinVersion   string // as written; empty means tlsv1.2
 	Ciphers      string // of TLS 1.2, with colons
 	CipherSuites string // of TLS 1.3, with colons
 	DHParamFile  string
@@ -80,9 +94,20 @@ type TLS struct {
 	KeyForm                   string // pem or engine; empty means pem
 }
 
-// wanted is whether any of it asks for TLS.
-func (t *TLS) wanted() bool {
-	return t.CertFile != "" || t.KeyFile != "" || t.PSKHint != ""
+// Wanted is whether connections are encrypted.
+func (t *TLS) Wanted() bool { return len(t.CertFiles) > 0 && len(t.CertFiles) == len(t.KeyFiles) }
+
+// Admits is whether connections from an address may be made; every one of a Unix socket, which has none, may.
+func (l *Listener) Admits(a netip.Addr) bool {
+	if !a.IsValid() || len(l.AllowAddresses)+len(l.DenyAddresses) == 0 {
+		return true
+	}
+	a = a.Unmap().WithZone("")
+	return (len(l.AllowAddresses) == 0 || inside(a, l.AllowAddresses)) && !inside(a, l.DenyAddresses)
+}
+
+func inside(a netip.Addr, networks []netip.Prefix) bool {
+	return slices.ContainsFunc(networks, func(n netip.Prefix) bool { return n.Contains(a) })
 }
 
 // AcceptsVersion is whether clients of an MQTT protocol level (3, 4 or 5) may connect here.

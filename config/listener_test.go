@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/netip"
 	"reflect"
 	"strings"
 	"testing"
@@ -68,7 +69,7 @@ accept_protocol_versions 5
 	yes, prefix := true, "here-"
 	want[0].Port, want[0].MaxTopicAlias, want[0].Line = 1883, 4, 2
 	want[1] = Listener{Port: 1884, MaxConnections: 7, MaxQoS: 1, MaxTopicAliasBroker: 3, AllowAnonymous: &yes, AutoIDPrefix: &prefix,
-		AcceptVersions: AllVersions, UseUserNameAsClientID: true, Protocol: "mqtt", Line: 3}
+		AcceptVersions: AllVersions, UseUserNameAsClientID: true, Protocol: "mqtt", SocketMode: 0o770, Line: 3}
 	want[2].Port, want[2].Address, want[2].AcceptVersions, want[2].Line = 1885, "127.0.0.1", 1<<5, 12
 	for i := range want {
 		want[i].File = "test.conf"
@@ -141,4 +142,82 @@ func TestUnreachableListenerIsNoted(t *testing.T) {
 	f("listener 1884\npassword_file p\n", false)
 	f("listener 1884\nplugin mosquitto_dynamic_security.so\n", false)
 	f("per_listener_settings true\nlistener 1883\nallow_anonymous true\nlistener 1884\n", true)
+}
+
+func TestTransportOptionsBelongToTheListenerAbove(t *testing.T) {
+	c := parsed(t, `websockets_headers_size 1000
+listener 8883
+certfile a
+keyfile b
+certfile c
+keyfile d
+enable_proxy_protocol 2
+proxy_trusted 10.0.0.0/8, 192.168.1.1
+proxy_trusted fd00::/8
+websockets_origin https://a
+websockets_origin https://b
+protocol auto
+listener 0 /run/noctule.sock
+socket_owner ann
+socket_group 7
+socket_mode 0660
+`)
+	want := NewListener()
+	want.Port, want.File, want.Line, want.Protocol, want.ProxyProtocol = 8883, "test.conf", 2, "auto", 2
+	want.TLS.CertFiles, want.TLS.KeyFiles = []string{"a", "c"}, []string{"b", "d"}
+	want.WebSocketOrigins = []string{"https://a", "https://b"}
+	want.ProxyTrusted = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.168.1.1/32"), netip.MustParsePrefix("fd00::/8")}
+	if !reflect.DeepEqual(c.Listeners[0], want) {
+		t.Errorf("got  %+v\nwant %+v", c.Listeners[0], want)
+	}
+	want = NewListener()
+	want.SocketPath, want.File, want.Line = "/run/noctule.sock", "test.conf", 13
+	want.SocketOwner, want.SocketGroup, want.SocketMode = "ann", "7", 0o660
+	if !reflect.DeepEqual(c.Listeners[1], want) {
+		t.Errorf("got  %+v\nwant %+v", c.Listeners[1], want)
+	}
+	if c.WebSockets.HeadersSize != 1000 || len(c.Notes) != 1 { // nobody can connect
+		t.Errorf("headers %d, notes %v", c.WebSockets.HeadersSize, c.Notes)
+	}
+}
+
+func TestNetworksAdmitAddresses(t *testing.T) {
+	f := func(lines, address string, want bool) {
+		t.Helper()
+		l := parsed(t, "listener 1883\n"+lines).Listeners[0]
+		if got := l.Admits(netip.MustParseAddr(address)); got != want {
+			t.Errorf("%q: %s is admitted: %t", lines, address, got)
+		}
+	}
+	f("", "192.0.2.1", true)
+	f("allow_address 192.0.2.0/24\n", "192.0.2.1", true)
+	f("allow_address 192.0.2.77/24\n", "192.0.2.1", true)
+	f("allow_address 192.0.2.0/24\n", "::ffff:192.0.2.1", true)
+	f("allow_address ::ffff:192.0.2.0/120\n", "192.0.2.1", true)
+	f("allow_address 192.0.2.0/24\n", "192.0.3.1", false)
+	f("allow_address 192.0.2.0/24\n", "2001:db8::1", false)
+	f("allow_address 192.0.2.0/24 2001:db8::/32\n", "2001:db8::1", true)
+	f("allow_address fe80::/10\n", "fe80::1%eth0", true)
+	f("deny_address 192.0.2.1\n", "192.0.2.1", false)
+	f("deny_address 192.0.2.1\n", "192.0.2.2", true)
+	f("allow_address 192.0.2.0/24\ndeny_address 192.0.2.1,192.0.2.3\n", "192.0.2.3", false)
+	none := parsed(t, "listener 0 /x\nallow_address 192.0.2.0/24\n").Listeners[0]
+	if !none.Admits(netip.Addr{}) {
+		t.Error("a Unix socket admits nobody")
+	}
+}
+
+func TestNetworksMustBeNetworks(t *testing.T) {
+	for _, value := range []string{"x", "192.0.2.0/33", "192.0.2", ",", "::ffff:192.0.2.0/95", "fe80::1%eth0", "192.0.2.1 x"} {
+		if _, err := Parse("test.conf", []byte("listener 1883\nallow_address "+value+"\n")); err == nil {
+			t.Errorf("%q is taken", value)
+		}
+	}
+	many := "listener 1883\n" + strings.Repeat("deny_address 192.0.2.1\n", networksMax)
+	if _, err := Parse("test.conf", []byte(many)); err != nil {
+		t.Error(err)
+	}
+	if _, err := Parse("test.conf", []byte(many+"deny_address 192.0.2.1\n")); err == nil {
+		t.Error("there is no bound")
+	}
 }

@@ -274,7 +274,7 @@ var mosquittoTable = []struct{ text, differs string }{
 	{"autosave_on_changes x\n", ""},
 	// TLS and WebSockets.
 	{"listener 1884\ncertfile a\n", ""},
-	{"listener 1884\ncertfile a\ncertfile b\n", ""},
+	{"listener 1884\ncertfile a\ncertfile b\n", ours},
 	{"listener 1884\ncertfile a\nkeyfile b\nlistener 1885\ncertfile a\nkeyfile b\n", ""},
 	{"certfile a\nkeyfile b\n", ""},
 	{"listener 1884\ncafile\n", ""},

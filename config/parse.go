@@ -246,11 +246,13 @@ func (p *parser) result() (*Config, error) {
 func (p *parser) checkTLS(l *Listener) {
 	t := &l.TLS
 	p.file, p.line = l.File, l.Line
-	if (t.CertFile == "") != (t.KeyFile == "") {
-		p.unsupported(fmt.Sprintf("Both certfile and keyfile must be given for TLS; one of them is missing for '%s'.", l.name()))
+	if t.PSKHint != "" { // for --test-config too: nothing in the place of the broker could make it work
+		p.fail(fmt.Sprintf("'%s' cannot be opened with 'psk_hint': %s.", l.name(), noPSK), "")
 	}
-	if t.wanted() && t.MinVersion != "" && t.MinVersion != "tlsv1.3" && t.MinVersion != "tlsv1.2" && t.MinVersion != "tlsv1.1" {
-		p.unsupported(fmt.Sprintf("Unsupported tls_version '%s' for '%s'; it takes tlsv1.3, tlsv1.2 or tlsv1.1.", shown(t.MinVersion), l.name()))
+	if len(t.CertFiles) != len(t.KeyFiles) {
+		p.unsupported(fmt.Sprintf("Both certfile and keyfile must be given for TLS; one of them is missing for '%s'.", l.name()))
+	} else if !t.Wanted() && (t.CAFile != "" || t.CAPath != "" || t.RequireCertificate) {
+		p.note(fmt.Sprintf("'%s' is not encrypted and asks no client for a certificate: that takes 'certfile' and 'keyfile'.", l.name()))
 	}
 }
 

@@ -154,7 +154,7 @@ func TestSentences(t *testing.T) {
 	f("max_topic_alias 65536", "Error: Invalid 'max_topic_alias' value in configuration. (test.conf:1)")
 	f("user a\nuser b", "Error: Duplicate 'user' value in configuration. (test.conf:2)")
 	f("user \xff", "Error: Malformed UTF-8 in configuration. (test.conf:1); in the value of 'user'")
-	f("listener", "Error: Empty 'listener' value in configuration. (test.conf:1); it takes PORT or PORT ADDRESS; 0 SOCKET-PATH, a Unix socket, is refused by this build")
+	f("listener", "Error: Empty 'listener' value in configuration. (test.conf:1); it takes PORT, PORT ADDRESS, or 0 SOCKET-PATH for a Unix socket")
 	f("listener 99999", "Error: Invalid 'port' value (99999). (test.conf:1); a port is a number from 1 to 65535")
 	f("port 0", "Error: Invalid 'port' value (0). (test.conf:1); it takes a number from 1 to 65535")
 	f("listener 0", "Error: A listener with port 0 must provide a Unix socket path. (test.conf:1)")

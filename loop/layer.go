@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"errors"
 	"net/netip"
 	"syscall"
 	"time"
@@ -20,6 +21,12 @@ type Layer interface {
 	// Passes reports that bytes pass in both directions as they are from now on: the layer is taken out.
 	Passes() bool
 }
+
+// Dropper is a layer that must know when its connection is gone.
+type Dropper interface{ Drop() }
+
+// Holder is a layer that at times wants nothing more from below until it was woken.
+type Holder interface{ Holds() bool }
 
 // Waker lets a layer be called again, when something that it left to another thread is done.
 type Waker struct {
@@ -42,7 +49,9 @@ func (l *Loop) submitAlways(m Mail) {
 // wire is what a connection with layers has beside a plain one.
 type wire struct {
 	layers []Layer // the lowest first
+	holder Holder  // one of them, or nil
 	raw    output  // for the socket; Conn.out is above all layers
+	peer   any     // see SetPeer
 	closed bool    // the layers' Close was called
 }
 
@@ -51,13 +60,38 @@ const (
 	recordBytes = 16 << 10
 	// rawMax is from how much wrapped output on no more is wrapped until some is sent.
 	rawMax = 64 << 10
+	// answersMax is from how much wrapped output on a connection ends to which a layer still has to answer.
+	answersMax = 4 * rawMax
 )
+
+var errAnswers = errors.New("it reads no answers of its transport")
 
 // SetLayers puts layers on a connection that was just opened, the lowest first. Only from inside Opened.
 func (c *Conn) SetLayers(layers ...Layer) {
-	if len(layers) > 0 {
-		c.wire = &wire{layers: layers}
+	if len(layers) == 0 {
+		return
 	}
+	c.wire = &wire{layers: layers}
+	for _, layer := range layers {
+		if h, ok := layer.(Holder); ok {
+			c.wire.holder = h
+		}
+	}
+}
+
+// SetPeer keeps what the layers of this connection share with its handler. It moves with the connection. After SetLayers.
+func (c *Conn) SetPeer(p any) {
+	if c.wire != nil {
+		c.wire.peer = p
+	}
+}
+
+// Peer returns what SetPeer was given; nil for a connection without layers.
+func (c *Conn) Peer() any {
+	if c.wire == nil {
+		return nil
+	}
+	return c.wire.peer
 }
 
 // Waker returns what wakes the layers of this connection.
@@ -74,11 +108,15 @@ func (l *Loop) wakeLayers(w Waker) {
 	}
 	if c := l.conn(index); c.token() == w.token && c.flags&(flagFree|flagClosing) == 0 && c.wire != nil {
 		l.rise(c, nil)
+		l.readOn(c, c.flags&flagUnread != 0)
 	}
 }
 
 // readLayers is read for a connection with layers.
 func (l *Loop) readLayers(c *Conn) {
+	if c.wire.holder != nil && c.wire.holder.Holds() {
+		return // flagUnread stays
+	}
 	n, errno := l.sys.Read(c.fd, l.buf)
 	l.stats.reads.own++
 	if !l.readResult(c, n, errno) {
@@ -89,30 +127,46 @@ func (l *Loop) readLayers(c *Conn) {
 	l.readOn(c, more)
 }
 
-// rise takes bytes from the socket through the layers to the handler.
+// rise takes bytes from the socket through the layers to the handler. What came before an error is handled before it.
 func (l *Loop) rise(c *Conn, b []byte) {
 	w := c.wire
+	var failed error
+	side := 0
 	for i := 0; i < len(w.layers); i++ {
-		side := i & 1
+		side ^= 1 // by turns, because b is in the other one
 		up, down, err := w.layers[i].In(l.up[side][:0], l.down[:0], b)
 		l.up[side], l.down = up, down
 		if len(down) > 0 {
 			l.sink(c, i, down)
+			if w.raw.unsent > answersMax && err == nil {
+				err = errAnswers
+			}
 		}
-		if err != nil {
-			c.end(&ending{err: err})
-			return
+		if err != nil && failed == nil {
+			failed = err
 		}
 		if w.layers[i].Passes() {
 			w.layers = append(w.layers[:i:i], w.layers[i+1:]...)
 			i--
 		}
-		if b = up; len(b) == 0 && i+1 < len(w.layers) {
-			return
+		if b = up; len(b) == 0 {
+			break
 		}
 	}
 	if len(b) > 0 {
 		l.feedMore(c, b)
+	}
+	if failed != nil && c.flags&flagClosing == 0 {
+		c.end(&ending{err: failed})
+	}
+}
+
+// drop tells the layers that their connection is gone.
+func (w *wire) drop() {
+	for _, layer := range w.layers {
+		if d, ok := layer.(Dropper); ok {
+			d.Drop()
+		}
 	}
 }
 
@@ -134,7 +188,9 @@ func (l *Loop) feedMore(c *Conn, b []byte) {
 		}
 		kept := c.kept
 		c.kept = nil
+		l.behind = b
 		l.feed(c, kept, false)
+		l.behind = nil
 		l.freeKept(kept)
 	}
 	switch {

@@ -2,9 +2,11 @@ package loop
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,25 +20,113 @@ type Listener struct {
 
 	fd   int32
 	addr netip.AddrPort
+	path string // of a Unix socket
+	file fileID // that was made for it and goes with it; zero for one that somebody else made
 }
 
-// Addr returns the bound address.
+// Addr returns the bound address; not valid for a Unix socket.
 func (ls *Listener) Addr() netip.AddrPort { return ls.addr }
+
+// Path returns the file of a Unix socket; empty for others.
+func (ls *Listener) Path() string { return ls.path }
+
+// Place says where it listens: the path or the address.
+func (ls *Listener) Place() string {
+	if ls.path != "" {
+		return ls.path
+	}
+	return ls.addr.String()
+}
+
+// Family limits a listener to IPv4 or IPv6 addresses.
+type Family uint8
+
+// The families.
+const (
+	AnyFamily Family = iota
+	IPv4
+	IPv6
+)
+
+// TCPOptions is where to listen.
+type TCPOptions struct {
+	Host      string // a name, an address, or "" for all addresses
+	Port      uint16 // 0: any, the same for all addresses
+	Interface string // listen on the addresses of this network interface only, of which Host must be one; "": any
+	Family    Family
+}
+
+// Listen opens the sockets of o, one for each address.
+func Listen(o TCPOptions) ([]*Listener, error) {
+	addrs, err := o.addrs()
+	if err != nil {
+		return nil, err
+	}
+	return listenAll(addrs, o.Port, o.Host == "" && o.Interface == "" && o.Family == AnyFamily)
+}
+
+// addrs is the addresses to listen on.
+func (o *TCPOptions) addrs() ([]netip.Addr, error) {
+	all, err := listenAddrs(o.Host)
+	if err != nil {
+		return nil, err
+	}
+	if o.Interface != "" {
+		have, err := interfaceAddrs(o.Interface)
+		if err != nil {
+			return nil, err
+		}
+		if o.Host == "" {
+			all = have
+		} else if all = slices.DeleteFunc(all, func(a netip.Addr) bool { return !slices.Contains(have, a) }); len(all) == 0 {
+			return nil, fmt.Errorf("network interface %s does not have the address %s; it has %v", o.Interface, o.Host, have)
+		}
+	}
+	if o.Family != AnyFamily {
+		all = slices.DeleteFunc(all, func(a netip.Addr) bool { return a.Is4() != (o.Family == IPv4) })
+	}
+	if len(all) == 0 {
+		return nil, errors.New("there is no address of the wanted family to listen on; give an address or interface that has one, or leave socket_domain out")
+	}
+	return all, nil
+}
+
+// interfaceAddrs is the addresses of a network interface but for link-local ones.
+func interfaceAddrs(name string) (all []netip.Addr, err error) {
+	ifi, err := net.InterfaceByName(name)
+	if err != nil {
+		return nil, fmt.Errorf("find the network interface %s: %w", name, err)
+	}
+	have, err := ifi.Addrs()
+	if err != nil {
+		return nil, fmt.Errorf("read the addresses of network interface %s: %w", name, err)
+	}
+	for _, n := range have {
+		if p, err := netip.ParsePrefix(n.String()); err == nil && !p.Addr().IsLinkLocalUnicast() {
+			all = append(all, p.Addr().Unmap())
+		}
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("network interface %s has no address to listen on", name)
+	}
+	return all, nil
+}
 
 // ListenTCP opens the sockets for host (a name, an address, or "" for all addresses of both families) and port (0:
 // any, the same for both families). There is no SO_REUSEPORT: a second broker on the same port must fail to start.
 func ListenTCP(host string, port uint16) ([]*Listener, error) {
-	addrs, err := listenAddrs(host)
-	if err != nil {
-		return nil, err
-	}
+	return Listen(TCPOptions{Host: host, Port: port})
+}
+
+// listenAll opens a socket for each address; with maybe those of IPv6 may be missing, on a machine without it.
+func listenAll(addrs []netip.Addr, port uint16, maybe bool) ([]*Listener, error) {
 	var all []*Listener
 	var firstErr error
 	for _, a := range addrs {
 		ls, err := listenOne(netip.AddrPortFrom(a, port))
 		if err != nil {
-			if host == "" && a.Is6() && len(all) > 0 {
-				continue // a machine without IPv6
+			if maybe && a.Is6() && len(all) > 0 {
+				continue
 			}
 			firstErr = err
 			break
@@ -127,9 +217,10 @@ func addrPort(sa unix.Sockaddr) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// Close closes the socket. Loops must not watch it any more.
+// Close closes the socket and removes the file that was made for it. Loops must not watch it any more.
 func (ls *Listener) Close() {
 	if ls.fd >= 0 {
+		ls.removeFile()
 		unix.Close(int(ls.fd))
 		ls.fd = -1
 	}

@@ -80,9 +80,10 @@ type Loop struct {
 	chunkCount, refCount int
 	vectors              [][]byte
 
-	// Scratch of connections with layers: bytes on their way up and down, by parity of the level, and a layer's own answer.
+	// Scratch of connections with layers: bytes on their way up and down, one level in one and the next in the other, and a layer's own answer.
 	up, out2     [2][]byte
 	down, gather []byte
+	behind       []byte // what came behind the bytes that are being fed, and moves with them
 	keptFree     [keptClasses][][]byte
 }
 
@@ -542,6 +543,9 @@ func (l *Loop) putConn(c *Conn) {
 func (l *Loop) release(c *Conn, err error) {
 	l.sys.Close(c.fd)
 	l.dropOutput(c)
+	if c.wire != nil {
+		c.wire.drop()
+	}
 	if c.kept != nil {
 		l.freeKept(c.kept)
 		c.kept = nil
@@ -588,7 +592,7 @@ type handover struct {
 func (l *Loop) move(c *Conn, rest []byte) {
 	e := c.ending
 	h := &handover{fd: c.fd, hungUp: c.flags&flagHungUp != 0, remote: c.remote, listener: c.listener, state: e.state}
-	h.rest = append([]byte(nil), rest...)
+	h.rest = append(append([]byte(nil), rest...), l.behind...)
 	l.sys.Forget(c.fd)
 	h.wire, c.wire = c.wire, nil
 	l.dropOutput(c)
@@ -601,6 +605,9 @@ func (l *Loop) move(c *Conn, rest []byte) {
 func (l *Loop) adopt(h *handover) {
 	c := l.open1(h.fd, h.listener, h.remote)
 	if c == nil {
+		if h.wire != nil {
+			h.wire.drop()
+		}
 		l.handler.Lost(h.listener)
 		return
 	}

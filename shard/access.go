@@ -43,6 +43,8 @@ type identity struct {
 
 	public *identity // without the password, made by the first retained message
 
+	certified bool // a certificate named the user: no password is asked for, nor after a reload
+
 	access Access      // what rights was asked of
 	rights auth.Rights // nil: everything
 	// denied is the hash of the topic of the last denial that was logged, in loop minute deniedMinute.
@@ -92,7 +94,7 @@ func (who *identity) own() *identity {
 
 // authenticate decides a CONNECT: at once, or by a worker, for which the connection waits. It returns the identity when it
 // was accepted; waits tells that the same packet is to be read again; else r refuses it.
-func (s *Shard) authenticate(c *client, p *codec.Connect) (who *identity, r refusal, waits bool) {
+func (s *Shard) authenticate(c *client, p *codec.Connect, certified bool) (who *identity, r refusal, waits bool) {
 	set := c.listener.Settings()
 	if l := c.login; l != nil && l.decided && !l.stale && l.access == set.Access {
 		c.login = nil
@@ -103,6 +105,10 @@ func (s *Shard) authenticate(c *client, p *codec.Connect) (who *identity, r refu
 	}
 	who = &s.visitor // most clients need no identity of their own
 	who.identify(c, p, set)
+	if certified {
+		who.certified = true
+		return who, refusal{}, false
+	}
 	if !set.Access.NeedsWorker() {
 		ok, rule := set.Access.Login(&who.Client)
 		if !ok {

@@ -11,6 +11,7 @@ import (
 	"github.com/noctulemq/noctule/loop"
 	"github.com/noctulemq/noctule/persist"
 	"github.com/noctulemq/noctule/router"
+	"github.com/noctulemq/noctule/transport"
 )
 
 // Broker is the shards of all loops and what they share. What is shared is immutable, or atomic, or synchronises
@@ -63,14 +64,25 @@ type Listener struct {
 type ListenerSettings struct {
 	Config config.Listener
 	Access Access
+	// Transport gives connections their layers; nil: they are plain MQTT.
+	Transport Transport
+}
+
+// Transport is what stands between the sockets of a listener and MQTT. Layers returns the layers of a connection that was just
+// opened, the lowest first, and what they tell about it, on the connection's loop.
+type Transport interface {
+	Layers(c *loop.Conn) ([]loop.Layer, *transport.Peer)
 }
 
 // NewListener makes the tag of a listening socket.
 func NewListener(cfg config.Listener, access Access) *Listener {
 	l := &Listener{}
-	l.settings.Store(&ListenerSettings{Config: cfg, Access: access})
+	l.Use(&ListenerSettings{Config: cfg, Access: access})
 	return l
 }
+
+// Use puts settings in place before the broker starts; afterwards Reload does.
+func (l *Listener) Use(s *ListenerSettings) { l.settings.Store(s) }
 
 // Settings returns the settings of this moment. Any thread.
 func (l *Listener) Settings() *ListenerSettings { return l.settings.Load() }
@@ -199,6 +211,27 @@ func (b *Broker) call(f func(*Shard)) error {
 	}
 	wg.Wait()
 	return nil
+}
+
+// Turns reports whether every loop takes a turn within limit, or the broker stops. It must not be called from a loop.
+func (b *Broker) Turns(limit time.Duration) bool {
+	turned := make(chan struct{}, b.loops)
+	m := loop.Mail{Kind: mailCall, Body: func(*Shard) { turned <- struct{}{} }}
+	for i := range b.loops {
+		if !b.group.Loop(i).Submit(m) {
+			return b.stopped.Load() // so much waits, or the loop has stopped
+		}
+	}
+	t := time.NewTimer(limit)
+	defer t.Stop()
+	for range b.loops {
+		select {
+		case <-turned:
+		case <-t.C:
+			return b.stopped.Load()
+		}
+	}
+	return true
 }
 
 // Snapshot is what the broker counts and holds, summed over its shards.

@@ -65,6 +65,7 @@ type client struct {
 	tellWhy     bool             // it may be told reasons in words, in every packet that has room for them
 	mounted     bool             // its listener has a mount point
 	slowed      bool             // not read from until its rate allows
+	unmet       bool             // it has layers, and they have not given bytes yet
 	subscribing bool             // not read from until its SUBSCRIBE or UNSUBSCRIBE is answered
 	waiting     bool             // not read from because it waits for too many acknowledgements
 	answering   bool             // not read from while its $CONTROL message is handled
@@ -100,16 +101,23 @@ func (s *Shard) Opened(conn *loop.Conn) {
 		conn.Tag = noClient
 		return
 	}
-	if !s.admitAddress(conn) {
+	set := l.Settings()
+	proxied := set.Config.ProxyProtocol != 0 // whose address it is, its header says
+	if !proxied && !s.admitAddress(conn, set) {
 		s.broker.releaseConnection(l)
 		s.count.RefusedConnections++
 		conn.Abort()
 		conn.Tag = noClient
 		return
 	}
-	s.newClient(conn, l)
-	if s.cfg.ConnectionMessages && s.log.Enabled(LogNotice) {
-		s.log.Log(LogNotice, fmt.Sprintf("New connection from %s on port %d.", addressColon(conn), l.Settings().Config.Port))
+	if set.Transport != nil {
+		layers, peer := set.Transport.Layers(conn)
+		conn.SetLayers(layers...)
+		conn.SetPeer(peer)
+	}
+	s.newClient(conn, l).unmet = set.Transport != nil
+	if !proxied {
+		s.logNew(conn, set)
 	}
 }
 
@@ -155,7 +163,7 @@ func (s *Shard) Closed(conn *loop.Conn, err error) {
 	case connected:
 		s.leave(c, causeClosed(err), true)
 	case awaitingConnect:
-		s.logRefused(c, causeClosed(err))
+		s.logUnmet(c, err)
 	}
 	s.broker.releaseConnection(c.listener)
 	s.freeClient(c)
@@ -179,6 +187,9 @@ func (s *Shard) freeClient(c *client) {
 func (s *Shard) Data(conn *loop.Conn, b []byte, owned bool) (used, need int) {
 	c := s.clients.at(conn.Tag)
 	c.lastSeen = s.loop.Now()
+	if c.unmet {
+		s.meet(c)
+	}
 	s.debug = s.log.Enabled(LogDebug)
 	for c.state != closing && !c.isHeld() && !s.choke(c) {
 		h, n, err := codec.DecodeHeader(b[used:])

@@ -32,6 +32,7 @@ var (
 	refusedEmptyID    = refusal{"empty client identifier", v3IdentifierRejected, codec.UnspecifiedError}
 	refusedKeepAlive  = refusal{"keep-alive too long", v3IdentifierRejected, codec.UnspecifiedError}
 	refusedAuth       = refusal{"not authorised", v3NotAuthorized, codec.NotAuthorized}
+	refusedNameless   = refusal{"not authorised", v3BadUserName, codec.BadUserNameOrPassword}
 	refusedMethod     = refusal{"unknown authentication method", v3NotAuthorized, codec.BadAuthenticationMethod}
 	refusedWillSize   = refusal{"will message too large", v3NotAuthorized, codec.PacketTooLarge}
 	refusedWillQoS    = refusal{"will QoS not supported", v3NotAuthorized, codec.QoSNotSupported}
@@ -53,6 +54,11 @@ func (s *Shard) connect(c *client, h codec.Header, body []byte, more bool) (home
 	}
 	c.version, c.bridge, c.maxPacket = p.Version, p.Bridge, p.MaximumPacketSize
 	assigned, l := false, &c.listener.Settings().Config
+	certified, ok := s.certify(c, p)
+	if !ok {
+		s.refuseWith(c, refusedNameless)
+		return 0, false
+	}
 	if p.ClientID == "" {
 		if !s.mayAssign(p, l) {
 			s.refuseWith(c, refusedEmptyID)
@@ -79,7 +85,7 @@ func (s *Shard) connect(c *client, h codec.Header, body []byte, more bool) (home
 		s.refuseWith(c, r)
 		return 0, false
 	}
-	who, r, waits := s.authenticate(c, p)
+	who, r, waits := s.authenticate(c, p, certified)
 	if waits {
 		return 0, false
 	}
@@ -371,7 +377,7 @@ func (s *Shard) refuseWith(c *client, r refusal) {
 	if s.debug {
 		name := s.refusedID(c)
 		if name == "<unknown>" {
-			name = c.conn.Remote().Addr().Unmap().String()
+			name = c.addressAlone()
 		}
 		s.debugf("Sending CONNACK to %s (0, %d)", name, ack.Code)
 	}

@@ -97,10 +97,15 @@ func (f *addressFlows) find(a netip.Addr, now int64) *addressFlow {
 	return one
 }
 
-// admitAddress applies `address_connection_rate` to a connection that was accepted.
-func (s *Shard) admitAddress(conn *loop.Conn) bool {
+// admitAddress applies `allow_address`, `deny_address` and `address_connection_rate` to a connection. Those of Unix sockets have
+// no address.
+func (s *Shard) admitAddress(conn *loop.Conn, set *ListenerSettings) bool {
+	if !set.Config.Admits(conn.Remote().Addr()) {
+		s.logf(LogNotice, "Connection from %s rejected: allow_address and deny_address do not admit it.", addressColon(conn))
+		return false
+	}
 	rate := s.cfg.AddressRate.Connections
-	if rate == 0 {
+	if rate == 0 || !conn.Remote().IsValid() {
 		return true
 	}
 	one := s.broker.flows.find(conn.Remote().Addr().Unmap(), s.loop.Now())
@@ -152,7 +157,7 @@ func (s *Shard) newFlow(c *client) *flow {
 	}
 	f := &flow{}
 	f.timer.Kind, f.timer.Key = timerFlow, c.key
-	if limits(s.cfg.AddressRate) {
+	if limits(s.cfg.AddressRate) && c.conn.Remote().IsValid() {
 		if f.address = s.broker.flows.find(c.conn.Remote().Addr().Unmap(), s.loop.Now()); f.address != nil {
 			f.address.open.Add(1)
 		}

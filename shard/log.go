@@ -58,11 +58,20 @@ func (c *client) address() string {
 	return addressColon(c.conn)
 }
 
+// addressColon is the peer's address, or the path of the Unix socket with the port 0, as Mosquitto writes it.
 func addressColon(conn *loop.Conn) string {
+	if l, ok := conn.Listener().Tag.(*Listener); ok && !conn.Remote().IsValid() {
+		if path := l.Settings().Config.SocketPath; path != "" {
+			return path + ":0"
+		}
+	}
 	return addressText(conn.Remote())
 }
 
 func addressText(a netip.AddrPort) string {
+	if !a.IsValid() {
+		return "local"
+	}
 	return a.Addr().Unmap().String() + ":" + strconv.Itoa(int(a.Port()))
 }
 
@@ -98,6 +107,13 @@ func (s *Shard) logLeft(c *client, ss *session, why cause) {
 		return
 	}
 	s.log.Log(LogNotice, fmt.Sprintf("Client %s [%s] %s%s", ss.id, c.address(), why.text, why.detail))
+}
+
+// logNew says that a connection was made.
+func (s *Shard) logNew(conn *loop.Conn, set *ListenerSettings) {
+	if s.cfg.ConnectionMessages && s.log.Enabled(LogNotice) {
+		s.log.Log(LogNotice, fmt.Sprintf("New connection from %s on port %d.", addressColon(conn), set.Config.Port))
+	}
 }
 
 // logRefused says why a connection ended before it was a client.

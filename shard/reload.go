@@ -98,10 +98,10 @@ func (s *Shard) review() (again []*sessionReview) {
 		if ss.will != nil {
 			ss.will.who = ss.who
 		}
-		if c != nil {
-			if c.will != nil {
-				c.will.who = ss.who
-			}
+		if c != nil && c.will != nil {
+			c.will.who = ss.who
+		}
+		if c != nil && !who.certified {
 			again = append(again, &sessionReview{loop: int(s.id), key: ss.key, gen: ss.gen, serial: c.serial, who: &who.Client, old: old,
 				access: access})
 		}

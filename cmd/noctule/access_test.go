@@ -26,7 +26,7 @@ func TestFilesOfUsersAndRights(t *testing.T) {
 		dynsecConf(bad):                                               {exitPlugin, "not valid JSON"},
 		dynsecConf(bad) + "acl_file " + missing:                       {exitPlugin, "Unable to open acl_file"},
 		"plugin /x/go-auth.so":                                        {exitPlugin, "mosquitto_dynamic_security.so"},
-		"certfile " + bad + "\nkeyfile " + bad:                        {exitConfig, "certfile"},
+		"certfile " + bad + "\nkeyfile " + bad:                        {exitSetup, "Check certfile"},
 		"password_file " + bad + "\nacl_file " + bad:                  {exitConfig, "nonsense"},
 		"psk_file " + missing + "\npsk_hint h":                        {exitConfig, "psk"},
 		"plugin /x/mosquitto_acl_file.so\nplugin_opt_acl_file " + bad: {exitConfig, bad + ":1"},

@@ -42,7 +42,8 @@ func newControlAPI(cfg *config.Config, d *dynsec.Plugin) *controlAPI {
 	c := &controlAPI{dynsec: d, broker: cfg.EnableControlAPI}
 	for i := range cfg.Listeners {
 		l := &cfg.Listeners[i]
-		c.listeners = append(c.listeners, listenerInfo{ID: i + 1, Port: l.Port, Protocol: l.Protocol, SocketPath: l.SocketPath, BindAddress: l.Address})
+		c.listeners = append(c.listeners, listenerInfo{ID: i + 1, Port: l.Port, Protocol: l.Protocol, SocketPath: l.SocketPath, BindAddress: l.Address,
+			TLS: l.TLS.Wanted(), RequireCertificate: l.TLS.Wanted() && l.TLS.RequireCertificate})
 	}
 	if d != nil {
 		c.plugins = append(c.plugins, pluginInfo{Name: "dynamic-security", Version: version, Endpoints: []string{dynsecTopic}})

@@ -10,6 +10,8 @@ import (
 // reload reads the configuration again and puts it into force: all of it, or nothing when anything in it is wrong. The log
 // file is reopened in any case. It returns false when the broker must end because `reload_failure exit` says so.
 func (s *server) reload() bool {
+	s.notify(reloading())
+	defer s.notify("READY=1")
 	s.log.Log(logging.Information, "Reloading config.")
 	var next *config.Config
 	err := s.hooks.reload(func() (_ *config.Config, err error) {

@@ -92,6 +92,9 @@ func serve(f *flags, cfg *config.Config) int {
 	log.Flush() // before the destinations stdout and stderr go
 	daemonReport(exitOK)
 	s.notify("READY=1")
+	if interval := watchdogInterval(); interval > 0 {
+		go s.watchdog(interval)
+	}
 	return s.run(waiting)
 }
 

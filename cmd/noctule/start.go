@@ -8,9 +8,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
-	"strings"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/noctulemq/noctule/auth"
@@ -54,11 +52,14 @@ type server struct {
 	broker    *shard.Broker
 	group     *loop.Group
 	listeners []listener
+	inherited *inherited
 	log       *logging.Log
 	flags     *flags
 	cfg       *config.Config // in force
 	hooks     hooks
-	printing  atomic.Bool // the subscription tree is being printed. Any thread
+	// transports is used by start, then by reloads, one at a time.
+	transports transports
+	printing   atomic.Bool // the subscription tree is being printed. Any thread
 
 	// dynsec is open, for dynsecFile, from the first configuration that asks for it until the end.
 	dynsec     *dynsec.Plugin
@@ -68,12 +69,6 @@ type server struct {
 	store   persist.Store // nil: nothing is stored
 	trouble atomic.Bool   // the store cannot store at present. Any thread
 	sys     *sys.Publisher
-}
-
-// listener is one listener of the configuration: what clients of it are told by, and its sockets, one for each family.
-type listener struct {
-	tag     *shard.Listener
-	sockets []*loop.Listener
 }
 
 // start opens the sockets first, so that a port in use is known before anything else exists, then runs the loops.
@@ -87,9 +82,6 @@ func start(cfg *config.Config, f *flags, log *logging.Log) (*server, error) {
 	for _, n := range cfg.Notes {
 		log.Logf(logging.Warning, "Warning: %s", n)
 	}
-	if f.keyLog != "" {
-		log.Log(logging.Warning, "Warning: '--tls-keylog' has no effect in this build: it has no TLS.")
-	}
 	if f.local {
 		log.Log(logging.Warning, "Starting in local only mode. Connections will only be possible from clients running on this machine.")
 		log.Log(logging.Warning, "A configuration file that defines a listener allows connections from elsewhere.")
@@ -99,16 +91,9 @@ func start(cfg *config.Config, f *flags, log *logging.Log) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &server{group: group, log: log, flags: f, cfg: cfg}
-	scopes, err := s.loadAccess(cfg)
-	if err != nil {
+	s := &server{group: group, log: log, flags: f, cfg: cfg, transports: transports{loops: group.Len(), inFlight: cfg.MaxTLSHandshakes}}
+	if err := s.openListeners(cfg); err != nil {
 		return nil, err
-	}
-	for i := range cfg.Listeners {
-		if err := s.open(cfg, &cfg.Listeners[i], scopes[i]); err != nil {
-			s.closeListeners()
-			return nil, err
-		}
 	}
 	s.control.Store(newControlAPI(cfg, s.dynsec))
 	if err := s.openBroker(); err != nil {
@@ -119,7 +104,7 @@ func start(cfg *config.Config, f *flags, log *logging.Log) (*server, error) {
 		for _, ls := range l.sockets {
 			for i := range group.Len() {
 				if err := group.Loop(i).Listen(ls); err != nil {
-					return nil, fmt.Errorf("watch %s: %w", ls.Addr(), err)
+					return nil, fmt.Errorf("watch %s: %w", ls.Place(), err)
 				}
 			}
 		}
@@ -135,6 +120,46 @@ func start(cfg *config.Config, f *flags, log *logging.Log) (*server, error) {
 	}
 	log.Logf(logging.Information, "noctule version %s running", version)
 	return s, nil
+}
+
+// openListeners reads the files of all listeners, and opens their sockets or takes those of the service manager.
+func (s *server) openListeners(cfg *config.Config) error {
+	scopes, err := s.loadAccess(cfg)
+	if err != nil {
+		return err
+	}
+	if s.flags.keyLog != "" {
+		if err := s.transports.openKeyLog(s.flags.keyLog); err != nil {
+			return err
+		}
+		s.log.Logf(logging.Warning, "Warning: the keys of TLS connections are written to %s: whoever has the file can read them.", s.flags.keyLog)
+	}
+	sets := make([]*shard.ListenerSettings, len(cfg.Listeners))
+	for i := range cfg.Listeners {
+		l := &cfg.Listeners[i]
+		sets[i] = &shard.ListenerSettings{Config: *l, Access: scopes[i]}
+		var notes []string
+		if sets[i].Transport, notes, err = s.transports.of(cfg, l); err != nil {
+			return err
+		}
+		for _, n := range notes {
+			s.log.Logf(logging.Warning, "Warning: %s: %s.", l.Name(), n)
+		}
+	}
+	if s.inherited, err = inherit(); err != nil {
+		return err
+	}
+	for i := range cfg.Listeners {
+		if err := s.open(cfg, &cfg.Listeners[i], sets[i]); err != nil {
+			s.closeListeners()
+			return err
+		}
+	}
+	if err := s.inherited.left(); err != nil {
+		s.closeListeners()
+		return err
+	}
+	return nil
 }
 
 // openBroker makes the broker and fills it with what was stored.
@@ -215,13 +240,37 @@ func (s *server) settings(next *config.Config) (map[*shard.Listener]*shard.Liste
 	for _, l := range s.listeners {
 		here := l.tag.Settings().Config
 		for i, n := range next.Listeners {
-			if n.Port == here.Port && n.Address == here.Address && n.SocketPath == here.SocketPath {
+			if samePlace(&n, &here) {
 				n.MountPoint = here.MountPoint
-				all[l.tag] = &shard.ListenerSettings{Config: n, Access: scopes[i]}
+				all[l.tag] = s.renew(next, l.tag.Settings(), n, scopes[i])
 			}
 		}
 	}
 	return all, nil
+}
+
+// samePlace is whether two listeners have the same sockets.
+func samePlace(a, b *config.Listener) bool {
+	return a.Port == b.Port && a.Address == b.Address && a.SocketPath == b.SocketPath && a.BindInterface == b.BindInterface && a.SocketDomain == b.SocketDomain
+}
+
+// renew is the settings of a listener with its certificates read again. When they cannot be used, how its connections are made
+// stays as it is.
+func (s *server) renew(cfg *config.Config, old *shard.ListenerSettings, l config.Listener, access *auth.Scope) *shard.ListenerSettings {
+	set := &shard.ListenerSettings{Config: l, Access: access}
+	made, notes, err := s.transports.of(cfg, &l)
+	if err != nil {
+		s.log.Logf(logging.Error, "Error: %s", err)
+		s.log.Logf(logging.Error, "Error: The certificates and keys of '%s' have not been changed.", l.Name())
+		set.Transport = old.Transport
+		set.Config.TLS, set.Config.Protocol, set.Config.ProxyProtocol = old.Config.TLS, old.Config.Protocol, old.Config.ProxyProtocol
+		return set
+	}
+	for _, n := range notes {
+		s.log.Logf(logging.Warning, "Warning: %s: %s.", l.Name(), n)
+	}
+	set.Transport = made
+	return set
 }
 
 // Control implements shard.Control.
@@ -277,59 +326,15 @@ func newGroup(cfg *config.Config) (*loop.Group, error) {
 	}
 	// One P more than loops, and one for each login worker: the log writer, the signals and the hashes must not wait for a
 	// busy loop to be preempted, nor take its P.
-	runtime.GOMAXPROCS(n + 1 + shard.LoginWorkers(cfg, n))
+	procs := n + 1 + shard.LoginWorkers(cfg, n)
+	for i := range cfg.Listeners {
+		if cfg.Listeners[i].TLS.Wanted() {
+			procs += n // the threads of handshakes
+			break
+		}
+	}
+	runtime.GOMAXPROCS(procs)
 	return loop.NewGroup(n, loop.GroupOptions{Pin: pin})
-}
-
-// open opens the sockets of one listener: one for each address family its address has.
-func (s *server) open(cfg *config.Config, l *config.Listener, access *auth.Scope) error {
-	sockets, err := loop.ListenTCP(l.Address, l.Port)
-	if err != nil {
-		if l.Address == "::1" && errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT) {
-			s.log.Logf(logging.Warning, "Warning: this machine has no IPv6; not listening on %s.", l.Address)
-			return nil
-		}
-		return describe(err, l.Port)
-	}
-	tag := shard.NewListener(*l, access)
-	for _, ls := range sockets {
-		ls.Tag, ls.NoDelay = tag, cfg.SetTCPNoDelay
-		family := "ipv4"
-		if ls.Addr().Addr().Is6() {
-			family = "ipv6"
-		}
-		s.log.Logf(logging.Information, "Opening %s listen socket on port %d.", family, ls.Addr().Port())
-	}
-	s.listeners = append(s.listeners, listener{tag, sockets})
-	return nil
-}
-
-// describe puts the system's reason first, as Mosquitto writes it, and adds what to do about the commonest.
-func describe(err error, port uint16) error {
-	var errno syscall.Errno
-	if !errors.As(err, &errno) {
-		return fmt.Errorf("creating listener: %w", err)
-	}
-	reason := errno.Error()
-	reason = strings.ToUpper(reason[:1]) + reason[1:]
-	where := strings.TrimSuffix(err.Error(), ": "+errno.Error())
-	switch {
-	case errno == syscall.EADDRINUSE:
-		return fmt.Errorf("%s (%s): is another broker running on this port?", reason, where)
-	case errno == syscall.EACCES && port < 1024:
-		return fmt.Errorf("%s (%s): the broker gives up root's rights before it opens ports; allow it ports below 1024 with: "+
-			"setcap cap_net_bind_service=+ep %s", reason, where, executable())
-	}
-	return fmt.Errorf("%s (%s)", reason, where)
-}
-
-// executable is this program's file, for what people are told to type.
-func executable() string {
-	path, err := os.Executable()
-	if err != nil {
-		return os.Args[0]
-	}
-	return path
 }
 
 func seed() uint64 {
@@ -347,12 +352,4 @@ func (s *server) stop() error {
 		err = errors.Join(err, s.store.Close())
 	}
 	return err
-}
-
-func (s *server) closeListeners() {
-	for _, l := range s.listeners {
-		for _, ls := range l.sockets {
-			ls.Close()
-		}
-	}
 }

@@ -65,6 +65,40 @@ func sample(k config.Key) string {
 		return "/etc/noctule/passwd"
 	case "acl_file":
 		return "/etc/noctule/acl"
+	case "bind_interface":
+		return "eth0"
+	case "socket_domain":
+		return "ipv4"
+	case "socket_owner":
+		return "mosquitto"
+	case "socket_group":
+		return "mqtt"
+	case "allow_address":
+		return "10.0.0.0/8, fd00::/8"
+	case "deny_address":
+		return "10.0.0.66"
+	case "proxy_trusted":
+		return "127.0.0.1, ::1"
+	case "enable_proxy_protocol":
+		return "2"
+	case "websockets_origin":
+		return "https://example.org"
+	case "certfile":
+		return "/etc/noctule/certs/server.crt"
+	case "keyfile":
+		return "/etc/noctule/certs/server.key"
+	case "cafile":
+		return "/etc/noctule/certs/ca.crt"
+	case "capath":
+		return "/etc/noctule/certs/ca"
+	case "crlfile":
+		return "/etc/noctule/certs/ca.crl"
+	case "tls_version":
+		return "tlsv1.2"
+	case "ciphers":
+		return "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256"
+	case "ciphers_tls1.3":
+		return "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256"
 	case "clientid_prefixes":
 		return "sensor-"
 	case "mount_point":
@@ -115,8 +149,12 @@ const exampleHead = `# Configuration of noctule, in the form of mosquitto.conf(5
 # understands.
 #
 # Without any listener the broker is reachable from this machine only, and takes clients without a user name. The two
-# lines below open it to the network, for everybody who has a password; this build has no TLS yet.
+# first lines below open it to the network, for everybody who has a password, the others with TLS.
 #
 #listener 1883
 #password_file /etc/noctule/passwd
+#
+#listener 8883
+#certfile /etc/noctule/certs/server.crt
+#keyfile /etc/noctule/certs/server.key
 `

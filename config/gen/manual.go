@@ -68,7 +68,7 @@ func areaText(name string) (string, bool) {
 	switch name {
 	case "Listeners":
 		return "These keys belong to the listener line above them. Before any listener line they configure the default listener, " +
-			"which exists once port, bind_address, max_connections, max_qos, use_username_as_clientid, protocol or a key of TLS is given.", true
+			"which exists once port, bind_address, max_connections, max_qos, use_username_as_clientid, bind_interface, socket_domain, protocol or a key of TLS is given.", true
 	case "Plugins":
 		return "Mosquitto's own plugins are built in and chosen by the names of their files, in whatever directory. No other plugin can be loaded.", true
 	case "Persistence":
@@ -77,7 +77,12 @@ func areaText(name string) (string, bool) {
 			"Mosquitto writes its database at intervals and loses what came since; autosave_interval and autosave_on_changes are read and change nothing. " +
 			"SIGUSR1 puts on the disk what is not there yet. A database of Mosquitto's is imported at the first start and left as it is; " +
 			"noctule db export writes one.", true
-	case "TLS", "Bridges":
+	case "TLS":
+		return "A listener with certfile and keyfile is encrypted. SIGHUP reads all files again, for new connections; when one cannot be used, " +
+			"the log says so and what was read before stays in force.", true
+	case "WebSocket, HTTP and PROXY":
+		return "A connection may have all of them: first comes the PROXY header, then TLS, then WebSocket, then MQTT.", true
+	case "Bridges":
 		return "Known so that a configuration of Mosquitto is understood; see what is said of each key.", true
 	}
 	return "", false

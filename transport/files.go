@@ -1,0 +1,114 @@
+package transport
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"mime"
+	"net/http"
+	"net/url"
+	"os"
+	"path"
+	"strings"
+)
+
+// Files is what is served of http_dir: whole answers by path, read at start, because a loop must not wait for a disk.
+type Files struct {
+	answers map[string]answer
+	bytes   int
+}
+
+// answer is the status line and headers of a file, and the file.
+type answer struct{ head, body string }
+
+// LoadFiles reads a directory and those below it. left names files that are not served: what is larger than 192 KiB, what
+// comes after 16 MiB, and what cannot be read. An error is about the directory as a whole. Links are followed inside the
+// directory only.
+func LoadFiles(dir string) (files *Files, left []string, err error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read http_dir: %w", err)
+	}
+	defer root.Close()
+	f := &Files{answers: map[string]answer{}}
+	err = fs.WalkDir(root.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil && name == ".":
+			return err
+		case err != nil || !entry.IsDir() && !f.load(root, name):
+			left = append(left, name)
+		case entry.IsDir() && name != ".":
+			path := (&url.URL{Path: "/" + name + "/"}).EscapedPath()
+			f.answers["/"+name] = answer{head: "HTTP/1.1 302 Found\r\nLocation: " + path + "\r\nContent-Length: 0\r\n\r\n"}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("read http_dir: %w", err)
+	}
+	return f, left, nil
+}
+
+// load reads a file, if it may be served.
+func (f *Files) load(root *os.Root, name string) bool {
+	info, err := root.Stat(name)
+	if err != nil || !info.Mode().IsRegular() || info.Size() > fileMax || len(f.answers) >= fileCount {
+		return false
+	}
+	body, err := root.ReadFile(name)
+	if err != nil || len(body) > fileMax || f.bytes+len(body) > filesMax {
+		return false
+	}
+	f.bytes += len(body)
+	f.add(name, string(body))
+	return true
+}
+
+// add takes a file. Each directory's index.html is the directory too.
+func (f *Files) add(name, body string) {
+	kind := mime.TypeByExtension(path.Ext(name))
+	if kind == "" {
+		kind = http.DetectContentType([]byte(body))
+	}
+	head := "HTTP/1.1 200 OK\r\nServer: noctule\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n"
+	a := answer{fmt.Sprintf(head, kind, len(body)), body}
+	f.answers["/"+name] = a
+	if dir, is := strings.CutSuffix("/"+name, "/index.html"); is {
+		f.answers[dir+"/"] = a
+	}
+}
+
+var (
+	errMethod    = errors.New("HTTP request that is neither for a WebSocket nor for a file")
+	errPipelined = errors.New("HTTP requests that do not wait for their answers")
+)
+
+const (
+	answerNotFound   = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+	answerNotAllowed = "HTTP/1.1 405 Method Not Allowed\r\nAllow: GET, HEAD\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+)
+
+// serve answers a whole request if it is not for a WebSocket. The connection stays, for more requests or a WebSocket, until the
+// time limit for CONNECT.
+func (f *Files) serve(down, request []byte) (newDown []byte, served bool, err error) {
+	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(request)))
+	if err != nil || r.Header.Get("Upgrade") != "" {
+		return down, false, nil
+	}
+	if r.Method != http.MethodGet && r.Method != http.MethodHead || r.ContentLength != 0 {
+		return append(down, answerNotAllowed...), true, errMethod
+	}
+	a, ok := f.answers[r.URL.Path]
+	if !ok {
+		a.head = answerNotFound
+	}
+	if r.Method == http.MethodHead {
+		a.body = ""
+	}
+	if len(down) > 0 && len(down)+len(a.head)+len(a.body) > fileMax {
+		return down, true, errPipelined
+	}
+	return append(append(down, a.head...), a.body...), true, nil
+}
