@@ -269,7 +269,6 @@ func (s *Shard) give(b *batch) *batch {
 	st := &s.storage
 	st.underWay = append(st.underWay, b)
 	clear(st.retained) // puts in batches that stay are found by nobody; their records are written twice, in order
-	s.count.Commits++
 	next := s.newBatch()
 	st.store.Commit(&b.Batch)
 	return next
@@ -395,14 +394,6 @@ func (s *Shard) unstore(ss *session) {
 	for _, filter := range ss.subs.list {
 		s.changeSubscription(ss, persist.DeleteSubscription, &persist.Subscription{Filter: filter})
 	}
-	if o := ss.out; o != nil {
-		for i := range o.n {
-			if d := o.at(i); d.state != done {
-				s.unstoreDelivery(ss, d)
-				d.gated = false
-			}
-		}
-	}
 	if ss.in != nil {
 		for i := range ss.in.held {
 			s.unstoreInbound(ss, &ss.in.held[i])
@@ -413,7 +404,20 @@ func (s *Shard) unstore(ss *session) {
 	} else {
 		s.change(s.batchFor(true), persist.Op{Kind: persist.DeleteSession, Session: ss.number}, nil)
 	}
+	number := ss.number
 	ss.number, ss.place, ss.rewritten = 0, 0, false
+	if ss.out == nil {
+		return
+	}
+	// To withdraw a delivery may complete a receipt whose group has others of this session: they find it not durable.
+	for i := range ss.out.n {
+		d := ss.out.at(i)
+		if p := d.place; d.state != done && p != 0 {
+			if d.place, d.gated = 0, false; p != placeGrouped { // the group's end deletes it
+				s.unstoreAt(p, number, d.seq, d.msg)
+			}
+		}
+	}
 }
 
 // changeSubscription stores or forgets a filter of a durable session, for the packet in hand.

@@ -53,9 +53,9 @@ type conn struct {
 	connected  bool
 	over       bool
 	overtaken  bool
-	dead       bool // does not read
-	lazy       bool // keeps acknowledgements back until a flush
-	brief      bool // its session ends with it
+	dead       bool  // does not read
+	lazy       bool  // keeps acknowledgements back until a flush
+	brief      bool  // its session ends with it
 	emptyAt    int64 // Unix milliseconds, when it had surely read everything
 	receiveMax int
 	recorded   bool // the store has that it was connected

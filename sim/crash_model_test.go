@@ -241,11 +241,11 @@ func (w *world) received(c *conn, m *message, p *codec.Publish) {
 			s.stored = true
 			s.c.ghosts = nil
 		}
-		if had := s.rx[id]; had != nil && !(s.revived && had != m) {
-			if w.safe && had != m {
+		if had := s.rx[id]; had == m || had != nil && w.safe && !s.revived {
+			if had != m {
 				w.fail("%s got %v under packet identifier %d, which %v still has", s.c.id, m, id, had)
 			}
-			if first := s.rxOn[id]; w.safe && !p.Dup && (first.recorded || first.life == w.lives) {
+			if first := s.rxOn[id]; w.safe && !w.lossy && !p.Dup && (first.recorded || first.life == w.lives) {
 				w.fail("%s got %v again without DUP", s.c.id, m)
 			}
 			return
@@ -354,7 +354,7 @@ func (w *world) checkDebts(s *session) {
 
 // checkWill holds that a will whose delay has passed, downtime included, reached a session.
 func (w *world) checkWill(s *session, m *message) {
-	if m == nil || m.will != willWaits || m.qos == 0 || w.lossy || w.now() < max(m.leftWall, w.bornAt)+m.delay*1000+1500 {
+	if m == nil || m.will != willWaits || m.qos == 0 || w.lossy || m.pub.goneBy == 0 || w.now() < max(m.pub.goneBy, w.bornAt)+m.delay*1000+1500 {
 		return
 	}
 	for _, v := range s.subs {
