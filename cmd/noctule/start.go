@@ -277,7 +277,11 @@ func newGroup(cfg *config.Config) (*loop.Group, error) {
 	}
 	// One P more than loops, and one for each login worker: the log writer, the signals and the hashes must not wait for a
 	// busy loop to be preempted, nor take its P.
-	runtime.GOMAXPROCS(n + 1 + shard.LoginWorkers(cfg, n))
+	others := 1 + shard.LoginWorkers(cfg, n)
+	if cfg.Persistence.Enabled {
+		others++ // the store's committer, for which acknowledgements wait
+	}
+	runtime.GOMAXPROCS(n + others)
 	return loop.NewGroup(n, loop.GroupOptions{Pin: pin})
 }
 
