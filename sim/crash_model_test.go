@@ -38,7 +38,7 @@ type message struct {
 	delay    int64 // seconds
 	leftAt   int   // step at which its connection ended
 	leftWall int64 // Unix milliseconds
-	members  int   // receptions by members of shared groups
+	members  int   // receptions by clients with shared subscriptions
 }
 
 // willState is what is expected of a will.
@@ -265,6 +265,9 @@ func (w *world) received(c *conn, m *message, p *codec.Publish) {
 		s.last[k] = max(s.last[k], m.seq)
 	}
 	s.seen[m]++
+	if s.c.shares {
+		m.members++
+	}
 	if qos == 2 {
 		s.twice[m]++
 		w.checkOnce(s, m)
@@ -354,12 +357,31 @@ func (w *world) checkDebts(s *session) {
 
 // checkWill holds that a will whose delay has passed, downtime included, reached a session.
 func (w *world) checkWill(s *session, m *message) {
-	if m == nil || m.will != willWaits || m.qos == 0 || w.lossy || m.pub.goneBy == 0 || w.now() < max(m.pub.goneBy, w.bornAt)+m.delay*1000+1500 {
+	if m == nil || m.will != willWaits || m.qos == 0 || w.lossy || m.pub.goneBy == 0 || w.now() < max(m.pub.goneBy+m.delay*1000, w.bornAt)+1500 {
 		return
 	}
 	for _, v := range s.subs {
 		if v.group == "" && v.matches(m.topic) && v.surely(m.leftAt, w.step) && v.qos > 0 && !v.noLocal && s.seen[m] == 0 {
 			w.fail("%s did not get the will %v", s.c.id, m)
+		}
+	}
+}
+
+// checkGroups holds, at the end, that a QoS 1 message reached a member of each shared group that surely had one.
+func (w *world) checkGroups() {
+	if !w.safe || w.lossy || w.cfg.UpgradeOutgoingQoS {
+		return
+	}
+	for _, m := range w.messages {
+		if m.topic[0] != 's' || m.qos != 1 || m.ackedAt == 0 || m.expiry > 0 || m.members > 0 {
+			continue
+		}
+		for _, k := range w.clients {
+			for _, v := range k.session.subs {
+				if v.group != "" && v.matches(m.topic) && v.surely(m.sentAt, w.step) && !w.leaky[v.written] {
+					w.fail("%v reached no member of %s", m, v.written)
+				}
+			}
 		}
 	}
 }
