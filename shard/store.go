@@ -76,7 +76,7 @@ type storage struct {
 	number             uint64
 	bytes              int64 // of all of them
 	full               bool  // bytes was above storeBytes and is not below half of it since
-	timer              loop.Timer
+	agesAt             int64 // when the batches grow older; 0: nothing is in them
 
 	// retained has the puts of retained messages in batches that were not given away, so that a topic that changes often
 	// is in each once.
@@ -97,7 +97,6 @@ func (s *Shard) initStorage() {
 	if !st.waits {
 		st.lag = storeLagFast
 	}
-	st.timer.Kind = timerStore
 	st.retained = make(map[*Message]place)
 	st.urgent, st.young, st.old = s.newBatch(), s.newBatch(), s.newBatch()
 }
@@ -203,11 +202,18 @@ func (s *Shard) withdraw(b *batch, p place) {
 // emptyBatchOps is how many withdrawn changes a batch may have before they are cleared out.
 const emptyBatchOps = 256
 
-func (s *Shard) armStorage() { s.loop.Arm(&s.storage.timer, s.loop.Now()+s.storage.lag) }
+func (s *Shard) armStorage() {
+	if st := &s.storage; st.agesAt == 0 {
+		st.agesAt = s.loop.Now() + st.lag
+		s.loop.Alarm(st.agesAt)
+	}
+}
 
 // storageDue lets the batches grow older.
 func (s *Shard) storageDue() {
 	st := &s.storage
+	st.agesAt = 0
+	s.loop.Alarm(0)
 	if st.old.live > 0 {
 		st.due = true
 	} else {
@@ -239,6 +245,9 @@ func (s *Shard) renumber(b *batch) {
 // runStorage runs at the end of a turn: it takes note of what was stored, and gives away what is due.
 func (s *Shard) runStorage() {
 	st := &s.storage
+	if st.agesAt != 0 && st.agesAt <= s.loop.Now() {
+		s.storageDue()
+	}
 	for len(st.underWay) > 0 && st.underWay[0].stored.Load() {
 		b := st.underWay[0]
 		st.underWay = slices.Delete(st.underWay, 0, 1)

@@ -292,6 +292,9 @@ func (k *client) revive() {
 			s.subs = append(s.subs, &again)
 		}
 	}
+	for _, o := range k.outs {
+		o.m.unsure = true // what it was told of these may have been forgotten with the session that it was told by
+	}
 	s.revived = true
 	if k.session != nil {
 		s.rx, s.rxOn = k.session.rx, k.session.rxOn
@@ -329,6 +332,7 @@ func (c *conn) flushAcks() bool {
 	c.send(c.acks)
 	c.acks = c.acks[:0]
 	clear(c.client.session.open)
+	c.client.w.moves++
 	return true
 }
 
@@ -460,6 +464,7 @@ func (c *conn) sendMessage(m *message, id uint16, dup bool) {
 		m.sentFor = nil
 	}
 	m.sends++
+	m.sentOn = c
 	out := codec.PublishOut{Version: c.client.version, Dup: dup, QoS: m.qos, Retain: m.retain, Topic: m.topic, PacketID: id, Payload: m.payload}
 	out.HasExpiry, out.Expiry = m.expiry > 0, m.expiry
 	w.note("%s -> %v id%d dup=%v retain=%v expiry=%d", c.client.id, m, id, dup, m.retain, m.expiry)

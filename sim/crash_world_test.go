@@ -41,7 +41,7 @@ type world struct {
 	probes   int
 	step     int
 
-	taken    int  // batches that the store took
+	moves    int  // batches that the store took, and acknowledgements that clients sent
 	stepping int  // percent of the moments at which the store takes a batch, if there is one
 	safe     bool // what is acknowledged is stored
 	lossy    bool // queues are short: nothing is owed
@@ -224,7 +224,7 @@ func (w *world) take() bool {
 	if !w.store.Step() {
 		return false
 	}
-	w.taken++
+	w.moves++
 	w.note("the store takes a batch")
 	return true
 }
@@ -280,11 +280,11 @@ func (w *world) settle() {
 // drain lets everything become quiet and stored.
 func (w *world) drain() {
 	for quiet := 0; quiet < 4; quiet++ {
-		taken := w.taken
+		moves := w.moves
 		w.advance(150e6) // two ticks of the loops' timers, with which a batch grows older
 		for w.take() {
 		}
-		if w.taken != taken {
+		if w.moves != moves {
 			quiet = -1
 		}
 	}
