@@ -61,7 +61,7 @@ type keeper struct {
 
 func (k *keeper) run() {
 	defer close(k.ended)
-	// A thread of low priority: what it takes is what the loops leave.
+	// A thread of lower priority, so that the loops go first; not the lowest, because commits wait when it falls far behind.
 	runtime.LockOSThread()
 	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), keeperNice) // at worst it runs as the loops do
 	for order := range k.orders {
@@ -77,8 +77,9 @@ func (k *keeper) run() {
 	}
 }
 
-// keeperNice is by how much the priority of the checkpoint's thread is below that of the loops.
-const keeperNice = 19
+// keeperNice is by how much the priority of the checkpoint's thread is below that of the loops: it gets a quarter of a CPU that
+// others want, and needs a few hundredths.
+const keeperNice = 5
 
 // say logs why deleted records cannot be tidied away, once until there is another reason.
 func (k *keeper) say(err error) {
