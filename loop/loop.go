@@ -55,6 +55,7 @@ type Loop struct {
 	// Loop thread only.
 	now       int64
 	timers    wheel
+	alarm     int64 // when a turn is wanted at the latest; 0: whenever
 	buf       []byte
 	events    []Event
 	self      []Mail
@@ -112,6 +113,9 @@ func (l *Loop) Arm(t *Timer, at int64) { l.timers.arm(t, at) }
 
 // Disarm stops the timer if it is armed.
 func (l *Loop) Disarm(t *Timer) { l.timers.disarm(t) }
+
+// Alarm asks for a turn at the latest at a time, finer than timers, in place of an earlier one; 0: not any more.
+func (l *Loop) Alarm(at int64) { l.alarm = at }
 
 // Post sends mail to another loop, or to this one for later in this turn or the next. It never blocks: what does not
 // fit into the ring waits in the producer's spill, in order. When Post returns, the entry is visible to the receiver
@@ -193,6 +197,9 @@ func (l *Loop) poll(block bool) int {
 	wait := l.timers.wait(l.now)
 	if l.spilling() && (wait < 0 || wait > spillRetry) {
 		wait = spillRetry
+	}
+	if l.alarm != 0 && (wait < 0 || wait > l.alarm-l.now) {
+		wait = max(l.alarm-l.now, 0)
 	}
 	l.sleeping.Store(true)
 	if wait == 0 || l.mailWaits() || l.stop.Load() {
@@ -637,8 +644,12 @@ func (l *Loop) StopAccepting() {
 	}
 }
 
-// NextTimer returns when the loop would wake by itself; ok is false when no timer is armed. For the simulation.
+// NextTimer returns when the loop would wake by itself; ok is false when no timer is armed and no alarm is set. For the simulation.
 func (l *Loop) NextTimer() (at int64, ok bool) {
 	tick, _, ok := l.timers.next()
-	return tick << tickShift, ok
+	at = tick << tickShift
+	if l.alarm != 0 && (!ok || l.alarm < at) {
+		return l.alarm, true
+	}
+	return at, ok
 }

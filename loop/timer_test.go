@@ -78,3 +78,34 @@ func TestTimerIsSmall(t *testing.T) {
 		t.Fatalf("a Timer takes %d bytes, each client has one: at most 40", got)
 	}
 }
+
+// TestAlarmEndsASleep holds that an alarm is finer than a tick of the timers.
+func TestAlarmEndsASleep(t *testing.T) {
+	g, err := NewGroup(1, GroupOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := g.Loop(0)
+	l.SetHandler(nothing{})
+	l.Turn(false)
+	at := l.Now() + 3e6
+	l.Alarm(at)
+	if next, ok := l.NextTimer(); !ok || next != at {
+		t.Errorf("the next turn is due at %d, %t", next, ok)
+	}
+	for l.Now() < at {
+		l.Turn(true)
+	}
+	if late := l.Now() - at; late > 1<<tickShift {
+		t.Errorf("%d ns late", late)
+	}
+	l.Alarm(0)
+	if _, ok := l.NextTimer(); ok {
+		t.Error("the alarm is still set")
+	}
+}
+
+// nothing is a handler of a loop without connections.
+type nothing struct{ Handler }
+
+func (nothing) EndTurn() {}

@@ -11,7 +11,7 @@ import (
 // BenchmarkEncode is the cost of one message that is stored and acknowledged: its body, its delivery, and their deletes.
 func BenchmarkEncode(b *testing.B) {
 	e := newEncoder(identity{})
-	m := &message{body: Body{Topic: "some/topic/of/a/device", Payload: make([]byte, 128), QoS: 1}, refs: 1 << 60}
+	m := &message{body: Body{Topic: "some/topic/of/a/device", Payload: make([]byte, 128), QoS: 1}, refs: 1 << 30}
 	ops := []Op{
 		{Kind: PutDelivery, Ref: 1, Session: 7, Seq: 1000, QoS: 1, Message: m},
 		{Kind: DeleteDelivery, Ref: -1, Session: 7, Seq: 1000, Message: m},
@@ -23,7 +23,7 @@ func BenchmarkEncode(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		m.mark = Mark{}
-		m.refs = 1 << 60
+		m.refs = 1 << 30
 		e.buf = e.buf[:0]
 		e.batch(batch)
 	}
@@ -43,7 +43,7 @@ func BenchmarkCommit(b *testing.B) {
 					b.Fatal(err)
 				}
 				restored(b, s)
-				m := &message{body: Body{Topic: "some/topic/of/a/device", Payload: make([]byte, 128), QoS: 1}, refs: 1 << 60}
+				m := &message{body: Body{Topic: "some/topic/of/a/device", Payload: make([]byte, 128), QoS: 1}, refs: 1 << 30}
 				done := make(chan struct{}, 1)
 				batch := &Batch{Done: func() { done <- struct{}{} }}
 				seq := uint64(0)
@@ -71,7 +71,7 @@ var scale = flag.Int("persist.scale", 100, "retained messages of TestRestoreScal
 // counting restores and throws away.
 type counting struct{ n int }
 
-func (c *counting) Message(b *Body) Message                      { c.n++; return &message{refs: 1 << 60} }
+func (c *counting) Message(b *Body) Message                      { c.n++; return &message{refs: 1 << 30} }
 func (c *counting) Session(*Session)                             {}
 func (c *counting) Subscription(uint64, *Subscription)           {}
 func (c *counting) Delivery(uint64, *Delivery, Message)          {}

@@ -4,8 +4,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -48,6 +51,9 @@ type keeper struct {
 	// what the engine does not have would only make it grow.
 	inbound map[string]struct{}
 
+	log  func(line string)
+	said string // why tidy failed last
+
 	// Any thread.
 	stop       atomic.Bool // no further checkpoint, and the one under way stops early
 	disk, live atomic.Int64
@@ -55,6 +61,9 @@ type keeper struct {
 
 func (k *keeper) run() {
 	defer close(k.ended)
+	// A thread of lower priority, so that the loops go first; not the lowest, because commits wait when it falls far behind.
+	runtime.LockOSThread()
+	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), keeperNice) // at worst it runs as the loops do
 	for order := range k.orders {
 		began := time.Now()
 		result := k.carryOut(order)
@@ -62,9 +71,21 @@ func (k *keeper) run() {
 		k.measure()
 		k.results <- result
 		if result.err == nil && !k.stop.Load() {
-			_ = k.engine.tidy(order.tidy)
+			k.say(k.engine.tidy(order.tidy))
 			k.measure()
 		}
+	}
+}
+
+// keeperNice is by how much the priority of the checkpoint's thread is below that of the loops: it gets a quarter of a CPU that
+// others want, and needs a few hundredths.
+const keeperNice = 5
+
+// say logs why deleted records cannot be tidied away, once until there is another reason.
+func (k *keeper) say(err error) {
+	if err != nil && err.Error() != k.said {
+		k.said = err.Error()
+		k.log(fmt.Sprintf("The space of deleted records cannot be given back: %v.", err))
 	}
 }
 

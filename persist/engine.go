@@ -3,8 +3,8 @@ package persist
 // engine keeps the records that the journal no longer holds. Only the checkpoint's thread uses it, and Restore before there
 // is one.
 type engine interface {
-	// apply stores changes in any order, each key once. They survive a power cut when it returns nil; when it fails, some of
-	// them may be stored, and applying them again is right.
+	// apply stores changes in any order, each key once, all of them or none. They survive a power cut when it returns nil; when it
+	// fails, applying them again is right.
 	apply(changes []change) error
 	// each visits the records whose key begins with prefix in the order of their keys. key and value are borrowed.
 	each(prefix []byte, visit func(key, value []byte) error) error

@@ -57,7 +57,8 @@ const (
 type Op struct {
 	Kind Kind
 	// Ref is 1 when the record comes to refer to Message, -1 when it no longer does, 0 when nothing changes. The body of a
-	// message is stored with its first reference and deleted with its last.
+	// message is stored with its first reference and deleted with its last. A PutDelivery with Ref 1 is the first of its Seq,
+	// and later ones never bring another message.
 	Ref int8
 
 	// Of a delivery.

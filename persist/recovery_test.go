@@ -15,7 +15,7 @@ import (
 )
 
 var (
-	powerSeeds = flag.Int("persist.seeds", 40, "simulated power cuts")
+	powerSeeds = flag.Int("persist.seeds", 25, "simulated power cuts")
 	powerSeed  = flag.Uint64("persist.seed", 0, "the one seed to run; 0: all")
 )
 

@@ -142,7 +142,7 @@ func openDisk(o Options, fs files, e engine, notes []string) (*Disk, error) {
 	d.keeper = keeper{
 		files: fs, engine: e, id: id, made: made, through: through,
 		orders: make(chan checkpoint, 1), results: make(chan checkpointed, 1), ended: make(chan struct{}),
-		inbound: map[string]struct{}{},
+		inbound: map[string]struct{}{}, log: o.Log,
 	}
 	if !known && found.unusable == nil { // a second copy of the identity, beside those in the journal
 		d.keeper.made = time.Now().Unix()

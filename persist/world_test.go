@@ -3,6 +3,7 @@ package persist
 import (
 	"bytes"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -49,50 +50,38 @@ func (w *world) begin(op, name string) error {
 
 // kill ends the process and returns what the next one finds.
 func (w *world) kill() *world {
-	return w.next(func(_, _, current []byte) []byte { return current }, true)
+	return w.next(w.names, func(f *inode) []byte { return bytes.Clone(f.data) })
 }
 
 // cut ends the process and the power. Pages that were not synced are there or not, or half.
 func (w *world) cut(r *rand.Rand) *world {
-	return w.next(func(_, synced, current []byte) []byte {
-		switch r.IntN(4) {
-		case 0:
-			return synced
-		case 1:
-			at := r.IntN(len(current) + 1)
-			mixed := bytes.Clone(synced)
-			copy(mixed[:at], current[:at])
-			return mixed
+	return w.next(w.durable, func(f *inode) []byte {
+		data := make([]byte, len(f.data))
+		copy(data, f.synced)
+		for page := range (len(data) + simPage - 1) / simPage {
+			at := page * simPage
+			if end := min(at+simPage, len(data)); f.dirty[page] {
+				switch r.IntN(4) {
+				case 0:
+				case 1:
+					copy(data[at:at+r.IntN(end-at+1)], f.data[at:])
+				default:
+					copy(data[at:end], f.data[at:])
+				}
+			}
 		}
-		return current
-	}, false)
+		return data
+	})
 }
 
-func (w *world) next(page func(name, synced, current []byte) []byte, names bool) *world {
+func (w *world) next(names map[string]*inode, content func(*inode) []byte) *world {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.off = true
 	n := newWorld()
-	for key, value := range w.engine {
-		n.engine[key] = value
-	}
-	from := w.durable
-	if names {
-		from = w.names
-	}
-	for name, f := range from {
-		data := bytes.Clone(f.data)
-		size := len(f.synced)
-		for at := 0; at < len(data); at += simPage {
-			end := min(at+simPage, len(data))
-			synced := make([]byte, end-at)
-			copy(synced, f.synced[min(at, size):min(end, size)])
-			if names || f.dirty[at/simPage] {
-				copy(data[at:end], page(nil, synced, data[at:end]))
-			} else {
-				copy(data[at:end], synced)
-			}
-		}
+	maps.Copy(n.engine, w.engine)
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		data := content(names[name])
 		i := &inode{data: data, synced: bytes.Clone(data), dirty: map[int]bool{}}
 		n.names[name], n.durable[name] = i, i
 	}

@@ -27,7 +27,6 @@ const (
 	timerSession
 	timerRetained
 	timerFlow
-	timerStore
 )
 
 // client is one network connection (or one attached receiver), from accept to close. Loop thread only; it lives in

@@ -43,7 +43,6 @@ type Counters struct {
 	Crowded              uint64 // publishers held by max_crossing_bytes
 	HeldWaiting          uint64 // clients held by persistence_max_waiting
 	RefusedStoring       uint64 // QoS 1 and 2 messages while nothing can be stored
-	Commits              uint64 // batches given to the store
 	Slowed               uint64 // clients not read from for a while because of a rate limit
 	Expired              uint64 // messages
 	ExpiredSessions      uint64
@@ -65,7 +64,7 @@ func (c *Counters) add(o *Counters) {
 		{&c.RefusedSubscriptions, &o.RefusedSubscriptions}, {&c.RefusedRetained, &o.RefusedRetained},
 		{&c.Oversize, &o.Oversize}, {&c.RefusedTopics, &o.RefusedTopics}, {&c.TooLargeForClient, &o.TooLargeForClient},
 		{&c.DroppedQueued, &o.DroppedQueued}, {&c.DroppedOutput, &o.DroppedOutput},
-		{&c.DroppedShared, &o.DroppedShared}, {&c.Throttled, &o.Throttled}, {&c.Choked, &o.Choked}, {&c.Crowded, &o.Crowded}, {&c.HeldWaiting, &o.HeldWaiting}, {&c.RefusedStoring, &o.RefusedStoring}, {&c.Commits, &o.Commits},
+		{&c.DroppedShared, &o.DroppedShared}, {&c.Throttled, &o.Throttled}, {&c.Choked, &o.Choked}, {&c.Crowded, &o.Crowded}, {&c.HeldWaiting, &o.HeldWaiting}, {&c.RefusedStoring, &o.RefusedStoring},
 		{&c.Slowed, &o.Slowed}, {&c.Expired, &o.Expired},
 		{&c.ExpiredSessions, &o.ExpiredSessions}, {&c.UnknownAcks, &o.UnknownAcks}, {&c.ReusedIDs, &o.ReusedIDs},
 		{&c.OverReceiveMax, &o.OverReceiveMax},

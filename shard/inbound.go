@@ -13,12 +13,12 @@ import (
 // session and survive reconnects. Loop thread only. Bounded by `max_inflight_messages` + `max_queued_messages` and, when
 // both are set, by `max_inflight_bytes` + `max_queued_bytes` (inboundBytesMin at least); then the client is disconnected with 0x93.
 type inbound struct {
-	held  []heldMessage
+	held []heldMessage
 	// releases are the receipts of the messages whose PUBREL has come and whose group is not stored yet, in this order:
 	// groups are stored in the order of their PUBRELs, as the messages are to be delivered. Bounded by held.
 	releases []*receipt
-	index map[uint16]int // positions in held by packet identifier, above inboundIndexed
-	bytes int64
+	index    map[uint16]int // positions in held by packet identifier, above inboundIndexed
+	bytes    int64
 }
 
 type heldMessage struct {

@@ -316,7 +316,7 @@ func TestLargeSubscribe(t *testing.T) {
 	w.settle()
 	sub.sock.Write(u.Append(nil, codec.V5))
 	w.settle()
-	if d := time.Since(began); d > 10*time.Second { // a quadratic cost takes minutes
+	if d := time.Since(began); d > time.Minute { // a quadratic cost takes many
 		t.Errorf("took %v", d)
 	}
 	if n := w.broker.shards[0].replays; n != 1 {

@@ -229,8 +229,6 @@ func (s *Shard) Expired(t *loop.Timer) {
 		s.retainedDue()
 	case timerFlow:
 		s.flowDue(s.clients.at(t.Key))
-	case timerStore:
-		s.storageDue()
 	}
 }
 

@@ -76,7 +76,7 @@ type storage struct {
 	number             uint64
 	bytes              int64 // of all of them
 	full               bool  // bytes was above storeBytes and is not below half of it since
-	timer              loop.Timer
+	agesAt             int64 // when the batches grow older; 0: nothing is in them
 
 	// retained has the puts of retained messages in batches that were not given away, so that a topic that changes often
 	// is in each once.
@@ -97,7 +97,6 @@ func (s *Shard) initStorage() {
 	if !st.waits {
 		st.lag = storeLagFast
 	}
-	st.timer.Kind = timerStore
 	st.retained = make(map[*Message]place)
 	st.urgent, st.young, st.old = s.newBatch(), s.newBatch(), s.newBatch()
 }
@@ -203,11 +202,18 @@ func (s *Shard) withdraw(b *batch, p place) {
 // emptyBatchOps is how many withdrawn changes a batch may have before they are cleared out.
 const emptyBatchOps = 256
 
-func (s *Shard) armStorage() { s.loop.Arm(&s.storage.timer, s.loop.Now()+s.storage.lag) }
+func (s *Shard) armStorage() {
+	if st := &s.storage; st.agesAt == 0 {
+		st.agesAt = s.loop.Now() + st.lag
+		s.loop.Alarm(st.agesAt)
+	}
+}
 
 // storageDue lets the batches grow older.
 func (s *Shard) storageDue() {
 	st := &s.storage
+	st.agesAt = 0
+	s.loop.Alarm(0)
 	if st.old.live > 0 {
 		st.due = true
 	} else {
@@ -239,6 +245,9 @@ func (s *Shard) renumber(b *batch) {
 // runStorage runs at the end of a turn: it takes note of what was stored, and gives away what is due.
 func (s *Shard) runStorage() {
 	st := &s.storage
+	if st.agesAt != 0 && st.agesAt <= s.loop.Now() {
+		s.storageDue()
+	}
 	for len(st.underWay) > 0 && st.underWay[0].stored.Load() {
 		b := st.underWay[0]
 		st.underWay = slices.Delete(st.underWay, 0, 1)
@@ -269,7 +278,6 @@ func (s *Shard) give(b *batch) *batch {
 	st := &s.storage
 	st.underWay = append(st.underWay, b)
 	clear(st.retained) // puts in batches that stay are found by nobody; their records are written twice, in order
-	s.count.Commits++
 	next := s.newBatch()
 	st.store.Commit(&b.Batch)
 	return next
@@ -395,14 +403,6 @@ func (s *Shard) unstore(ss *session) {
 	for _, filter := range ss.subs.list {
 		s.changeSubscription(ss, persist.DeleteSubscription, &persist.Subscription{Filter: filter})
 	}
-	if o := ss.out; o != nil {
-		for i := range o.n {
-			if d := o.at(i); d.state != done {
-				s.unstoreDelivery(ss, d)
-				d.gated = false
-			}
-		}
-	}
 	if ss.in != nil {
 		for i := range ss.in.held {
 			s.unstoreInbound(ss, &ss.in.held[i])
@@ -413,7 +413,20 @@ func (s *Shard) unstore(ss *session) {
 	} else {
 		s.change(s.batchFor(true), persist.Op{Kind: persist.DeleteSession, Session: ss.number}, nil)
 	}
+	number := ss.number
 	ss.number, ss.place, ss.rewritten = 0, 0, false
+	if ss.out == nil {
+		return
+	}
+	// To withdraw a delivery may complete a receipt whose group has others of this session: they find it not durable.
+	for i := range ss.out.n {
+		d := ss.out.at(i)
+		if p := d.place; d.state != done && p != 0 {
+			if d.place, d.gated = 0, false; p != placeGrouped { // the group's end deletes it
+				s.unstoreAt(p, number, d.seq, d.msg)
+			}
+		}
+	}
 }
 
 // changeSubscription stores or forgets a filter of a durable session, for the packet in hand.

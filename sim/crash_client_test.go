@@ -27,7 +27,8 @@ type client struct {
 	aging   bool          // its store may have an end of the session that counts from an earlier connection
 	unsure  bool          // a CONNECT was sent whose fate is not known
 	leftAt  int64         // Unix milliseconds, when the last connection ended
-	goneBy  int64         // when the broker surely knew; 0: not known
+	goneBy  int64         // Unix milliseconds, when the broker surely knew; 0: not known
+	gone    bool          // goneBy is stored
 	outs    []*outMessage // on their way to the broker, in the order of sending
 	lastID  uint16
 	seqs    [3]int
@@ -53,9 +54,9 @@ type conn struct {
 	connected  bool
 	over       bool
 	overtaken  bool
-	dead       bool // does not read
-	lazy       bool // keeps acknowledgements back until a flush
-	brief      bool // its session ends with it
+	dead       bool  // does not read
+	lazy       bool  // keeps acknowledgements back until a flush
+	brief      bool  // its session ends with it
 	emptyAt    int64 // Unix milliseconds, when it had surely read everything
 	receiveMax int
 	recorded   bool // the store has that it was connected
@@ -156,7 +157,7 @@ func (k *client) expectPresent(clean bool) int {
 		return 0
 	case k.conn != nil || s.expiry == expiryNever || w.now() < k.leftAt+expires-10:
 		return 1
-	case k.goneBy != 0 && w.now() > max(k.goneBy, w.bornAt)+expires+1000:
+	case k.goneBy != 0 && w.now() > max(k.goneBy+expires, w.bornAt)+1000:
 		return 0
 	}
 	return -1
@@ -166,7 +167,7 @@ func (k *client) expectPresent(clean bool) int {
 func (k *client) left(c *conn, polite bool) {
 	w := k.w
 	c.over = true
-	k.conn, k.leftAt, k.goneBy = nil, w.now(), 0
+	k.conn, k.leftAt, k.goneBy, k.gone = nil, w.now(), 0, false
 	k.aging = !c.recorded && k.expiry != expiryNever
 	if k.session != nil {
 		k.session.open = map[uint16]*message{} // acknowledgements that were not sent are not owed any more
@@ -212,7 +213,6 @@ func (k *client) crashed() {
 	if m := k.will; m != nil && m.will == willNever && m.leftAt > w.drainedAt {
 		m.will = willMay // that it was taken back may not be stored
 	}
-	k.goneBy = w.now()
 	if s := k.session; s != nil && s.brief {
 		k.endSession()
 	}
@@ -292,15 +292,15 @@ func (k *client) revive() {
 			s.subs = append(s.subs, &again)
 		}
 	}
+	for _, o := range k.outs {
+		o.m.unsure = true // what it was told of these may have been forgotten with the session that it was told by
+	}
 	s.revived = true
 	if k.session != nil {
 		s.rx, s.rxOn = k.session.rx, k.session.rxOn
 	}
 	k.session = s
 }
-
-// reading reports whether the connection is up and its client reads.
-func (c *conn) reading() bool { return !c.over && c.connected && !c.dead }
 
 func (c *conn) send(b []byte) { c.sock.Write(b) }
 
@@ -332,6 +332,7 @@ func (c *conn) flushAcks() bool {
 	c.send(c.acks)
 	c.acks = c.acks[:0]
 	clear(c.client.session.open)
+	c.client.w.moves++
 	return true
 }
 
@@ -433,6 +434,9 @@ func (c *conn) connack(p *codec.Connack) {
 	s.brief, s.expiry = c.brief, k.expiry
 	if s.brief {
 		s.expiry, s.stored = 0, false
+		for _, v := range s.subs {
+			w.leaky[v.written] = true
+		}
 	}
 	for _, o := range k.outs {
 		c.resend(o)
@@ -460,6 +464,7 @@ func (c *conn) sendMessage(m *message, id uint16, dup bool) {
 		m.sentFor = nil
 	}
 	m.sends++
+	m.sentOn = c
 	out := codec.PublishOut{Version: c.client.version, Dup: dup, QoS: m.qos, Retain: m.retain, Topic: m.topic, PacketID: id, Payload: m.payload}
 	out.HasExpiry, out.Expiry = m.expiry > 0, m.expiry
 	w.note("%s -> %v id%d dup=%v retain=%v expiry=%d", c.client.id, m, id, dup, m.retain, m.expiry)

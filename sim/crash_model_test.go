@@ -20,6 +20,7 @@ type message struct {
 	retain  bool
 	seq     int // counts the publisher's messages of this QoS
 	sends   int
+	sentOn  *conn    // the last time
 	sentFor *session // the one session of the publisher in which it was sent; nil when there were several
 
 	sentAt  int  // step of the first sending; 0: not yet
@@ -38,7 +39,7 @@ type message struct {
 	delay    int64 // seconds
 	leftAt   int   // step at which its connection ended
 	leftWall int64 // Unix milliseconds
-	members  int   // receptions by members of shared groups
+	members  int   // receptions by clients with shared subscriptions
 }
 
 // willState is what is expected of a will.
@@ -68,8 +69,8 @@ func (m *message) ended() bool {
 	switch {
 	case m.sentAt == 0 || m.isWill:
 		return false
-	case m.qos == 0:
-		return true
+	case m.qos == 0: // the broker may not have read it yet
+		return m.sentOn.life != m.pub.w.lives || m.sentOn.sock.Untaken() == 0
 	}
 	return m.ackedAt != 0 || m.goneAt != 0
 }
@@ -180,6 +181,14 @@ func (s *session) wanted(m *message, qos uint8) bool {
 	})
 }
 
+// skips reports whether messages to the session may have expired in its queue. That they are gone may not be stored, and then others
+// behind them are not known to have been sent.
+func (s *session) skips() bool {
+	return slices.ContainsFunc(s.c.w.messages, func(m *message) bool {
+		return m.expiry > 0 && m.sentAt != 0 && slices.ContainsFunc(s.subs, func(v *sub) bool { return v.matches(m.topic) })
+	})
+}
+
 // outQoS is the QoS of a delivery.
 func (w *world) outQoS(published, granted uint8) uint8 {
 	if w.cfg.UpgradeOutgoingQoS {
@@ -241,11 +250,11 @@ func (w *world) received(c *conn, m *message, p *codec.Publish) {
 			s.stored = true
 			s.c.ghosts = nil
 		}
-		if had := s.rx[id]; had != nil && !(s.revived && had != m) {
-			if w.safe && had != m {
+		if had := s.rx[id]; had == m || had != nil && w.safe && !s.revived {
+			if had != m {
 				w.fail("%s got %v under packet identifier %d, which %v still has", s.c.id, m, id, had)
 			}
-			if first := s.rxOn[id]; w.safe && !p.Dup && (first.recorded || first.life == w.lives) {
+			if first := s.rxOn[id]; w.safe && !w.lossy && !p.Dup && !s.skips() && (first.recorded || first.life == w.lives) {
 				w.fail("%s got %v again without DUP", s.c.id, m)
 			}
 			return
@@ -265,6 +274,9 @@ func (w *world) received(c *conn, m *message, p *codec.Publish) {
 		s.last[k] = max(s.last[k], m.seq)
 	}
 	s.seen[m]++
+	if s.c.shares {
+		m.members++
+	}
 	if qos == 2 {
 		s.twice[m]++
 		w.checkOnce(s, m)
@@ -354,12 +366,31 @@ func (w *world) checkDebts(s *session) {
 
 // checkWill holds that a will whose delay has passed, downtime included, reached a session.
 func (w *world) checkWill(s *session, m *message) {
-	if m == nil || m.will != willWaits || m.qos == 0 || w.lossy || w.now() < max(m.leftWall, w.bornAt)+m.delay*1000+1500 {
+	if m == nil || m.will != willWaits || m.qos == 0 || w.lossy || m.pub.goneBy == 0 || w.now() < max(m.pub.goneBy+m.delay*1000, w.bornAt)+1500 {
 		return
 	}
 	for _, v := range s.subs {
 		if v.group == "" && v.matches(m.topic) && v.surely(m.leftAt, w.step) && v.qos > 0 && !v.noLocal && s.seen[m] == 0 {
 			w.fail("%s did not get the will %v", s.c.id, m)
+		}
+	}
+}
+
+// checkGroups holds, at the end, that a QoS 1 message reached a member of each shared group that surely had one.
+func (w *world) checkGroups() {
+	if !w.safe || w.lossy || w.cfg.UpgradeOutgoingQoS {
+		return
+	}
+	for _, m := range w.messages {
+		if m.topic[0] != 's' || m.qos != 1 || m.ackedAt == 0 || m.expiry > 0 || m.members > 0 {
+			continue
+		}
+		for _, k := range w.clients {
+			for _, v := range k.session.subs {
+				if v.group != "" && v.matches(m.topic) && v.surely(m.sentAt, w.step) && !w.leaky[v.written] {
+					w.fail("%v reached no member of %s", m, v.written)
+				}
+			}
 		}
 	}
 }

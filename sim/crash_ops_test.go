@@ -154,6 +154,7 @@ func (k *client) subscribe() {
 		v := &sub{written: f.Filter, filter: f.Filter, qos: f.QoS, noLocal: f.NoLocal, id: p.SubID, sentAt: w.step}
 		if share, shared, _ := router.ParseShare(f.Filter); shared {
 			v.filter, v.group = share.Filter, share.Group
+			w.leaky[v.written] = w.leaky[v.written] || v.qos == 0 || c.session.brief
 		}
 		for _, old := range c.session.subs {
 			if old.written == f.Filter {
@@ -316,6 +317,7 @@ func (w *world) finish() {
 		k.conn.sock.SetWindow(1 << 20)
 	}
 	w.check()
+	w.checkGroups()
 	w.empty()
 }
 

@@ -41,11 +41,14 @@ type world struct {
 	probes   int
 	step     int
 
-	taken     int  // batches that the store took
-	stepping  int  // percent of the moments at which the store takes a batch, if there is one
-	safe      bool // what is acknowledged is stored
-	lossy     bool // queues are short: nothing is owed
-	drainedAt int  // step at which everything was quiet and stored
+	moves    int  // batches that the store took, and acknowledgements that clients sent
+	stepping int  // percent of the moments at which the store takes a batch, if there is one
+	safe     bool // what is acknowledged is stored
+	lossy    bool // queues are short: nothing is owed
+	// leaky is the shared subscriptions that had a member whose messages may be lost: at QoS 0, or with a session that ended with
+	// its connection.
+	leaky     map[string]bool
+	drainedAt int // step at which everything was quiet and stored
 
 	transcript uint64
 	recent     []string
@@ -58,7 +61,7 @@ const recentMax = 100
 type failure string
 
 func newWorld(seed uint64, ops int) *world {
-	w := &world{seed: seed, ops: ops, rng: rand.New(rand.NewPCG(seed, 0xc4a5)), cfg: config.Default(), store: persist.NewMemory()}
+	w := &world{seed: seed, ops: ops, rng: rand.New(rand.NewPCG(seed, 0xc4a5)), cfg: config.Default(), store: persist.NewMemory(), leaky: map[string]bool{}}
 	w.configure()
 	w.stepping = w.pick(100, 50, 10, 2)
 	w.start(1_700_000_000_000)
@@ -221,7 +224,7 @@ func (w *world) take() bool {
 	if !w.store.Step() {
 		return false
 	}
-	w.taken++
+	w.moves++
 	w.note("the store takes a batch")
 	return true
 }
@@ -277,11 +280,11 @@ func (w *world) settle() {
 // drain lets everything become quiet and stored.
 func (w *world) drain() {
 	for quiet := 0; quiet < 4; quiet++ {
-		taken := w.taken
+		moves := w.moves
 		w.advance(150e6) // two ticks of the loops' timers, with which a batch grows older
 		for w.take() {
 		}
-		if w.taken != taken {
+		if w.moves != moves {
 			quiet = -1
 		}
 	}
@@ -297,8 +300,11 @@ func (w *world) drain() {
 	for _, k := range w.clients {
 		if c := k.conn; c != nil && c.connected {
 			c.recorded = true
-		} else if k.goneBy == 0 {
-			k.goneBy = w.now()
+		} else if c == nil && !k.gone {
+			k.gone = true
+			if k.goneBy == 0 {
+				k.goneBy = w.now()
+			}
 		}
 		if k.unsure || k.haunted {
 			continue
@@ -360,6 +366,11 @@ func (w *world) crash() {
 		w.stepping = w.pick(100, 50, 10, 2)
 	}
 	w.start(w.now() + int64(w.pick(0, 0, 100, 1500, 5000, 20000)) + 1)
+	for _, k := range w.clients {
+		if !k.gone {
+			k.goneBy = w.now() // a session that was connected counts from here
+		}
+	}
 }
 
 // snapshot asks the shards for their counts, while the driver runs them.

@@ -11,9 +11,6 @@ import (
 )
 
 const (
-	// HandshakesInFlight is how many TLS handshakes may be under way at a time unless the configuration says otherwise. Each
-	// costs up to 40 KiB while it lasts.
-	HandshakesInFlight = 4000
 	// handshakeNice is by how much the priority of the handshakes' threads is below that of the loops.
 	handshakeNice = 19
 )

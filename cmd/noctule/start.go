@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -326,14 +327,14 @@ func newGroup(cfg *config.Config) (*loop.Group, error) {
 	}
 	// One P more than loops, and one for each login worker: the log writer, the signals and the hashes must not wait for a
 	// busy loop to be preempted, nor take its P.
-	procs := n + 1 + shard.LoginWorkers(cfg, n)
-	for i := range cfg.Listeners {
-		if cfg.Listeners[i].TLS.Wanted() {
-			procs += n // the threads of handshakes
-			break
-		}
+	others := 1 + shard.LoginWorkers(cfg, n)
+	if cfg.Persistence.Enabled {
+		others++ // the store's committer, for which acknowledgements wait
 	}
-	runtime.GOMAXPROCS(procs)
+	if slices.ContainsFunc(cfg.Listeners, func(l config.Listener) bool { return l.TLS.Wanted() }) {
+		others += n // the threads of handshakes
+	}
+	runtime.GOMAXPROCS(n + others)
 	return loop.NewGroup(n, loop.GroupOptions{Pin: pin})
 }
 

@@ -30,26 +30,30 @@ func publishRetained(t *testing.T, c net.Conn, topic, payload string) error {
 }
 
 // retainedOn returns the payload of the retained message of a topic; empty when there is none.
-func retainedOn(t *testing.T, port int, topic string) string {
+func retainedOn(t *testing.T, port int, topic string) (payload string) {
 	t.Helper()
 	c := dialPort(t, "127.0.0.1", port)
 	connect(t, c, "reader")
-	subscribe(t, c, topic)
-	if _, err := c.Write([]byte{0xc0, 0}); err != nil { // what is retained comes before PINGRESP
+	p := append([]byte{0x82, byte(5 + len(topic)), 0, 1, 0, byte(len(topic))}, topic...)
+	if _, err := c.Write(append(p, 0, 0xc0, 0)); err != nil { // what is retained comes before PINGRESP
 		t.Fatal(err)
 	}
-	head := make([]byte, 2)
-	if _, err := io.ReadFull(c, head); err != nil {
-		t.Fatal(err)
+	for {
+		head := make([]byte, 2)
+		if _, err := io.ReadFull(c, head); err != nil {
+			t.Fatal(err)
+		}
+		rest := make([]byte, head[1])
+		if _, err := io.ReadFull(c, rest); err != nil {
+			t.Fatal(err)
+		}
+		switch head[0] {
+		case 0x31:
+			payload = string(rest[2+len(topic):])
+		case 0xd0:
+			return payload
+		}
 	}
-	if head[0] == 0xd0 {
-		return ""
-	}
-	rest := make([]byte, head[1])
-	if _, err := io.ReadFull(c, rest); err != nil {
-		t.Fatal(err)
-	}
-	return string(rest[2+len(topic):])
 }
 
 // stored is a configuration with persistence in a directory of its own.

@@ -81,6 +81,8 @@ func sample(k config.Key) string {
 		return "127.0.0.1, ::1"
 	case "enable_proxy_protocol":
 		return "2"
+	case "http_dir":
+		return "/usr/share/noctule/www"
 	case "websockets_origin":
 		return "https://example.org"
 	case "certfile":
