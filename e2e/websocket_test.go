@@ -155,6 +155,7 @@ func TestMQTTjsAuto(t *testing.T) {
 	}
 }
 
+// TestWebSocketPacketsAndFramesNeedNotAgree holds that packets and frames need not agree [MQTT-6.0.0-2].
 func TestWebSocketPacketsAndFramesNeedNotAgree(t *testing.T) {
 	b := start(t, "protocol websockets")
 	s := dialSocket(t, b)
@@ -265,6 +266,7 @@ func TestWebSocketDisconnectIsSeenBeforeTheClose(t *testing.T) {
 	}
 }
 
+// TestWebSocketMistakes holds what ends a WebSocket [MQTT-6.0.0-1].
 func TestWebSocketMistakes(t *testing.T) {
 	b := start(t, "protocol websockets", "max_packet_size 2000000")
 	f := func(name string, status int, line string, frame ...byte) {

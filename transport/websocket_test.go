@@ -119,6 +119,7 @@ func closed(code uint16) string {
 	return string(binary.BigEndian.AppendUint16([]byte{0x88, 2}, code))
 }
 
+// TestWebSocketFrames holds what frames carry [MQTT-6.0.0-1] [MQTT-6.0.0-2].
 func TestWebSocketFrames(t *testing.T) {
 	settings := &WebSocketSettings{PacketBytes: 20}
 	f := func(name, frames, up, down, err string) {
@@ -171,6 +172,7 @@ func TestWebSocketFrames(t *testing.T) {
 	f("a reserved bit", "\xc2\x81\x00\x00\x00\x00a", "", closed(1002), errReserved.text)
 }
 
+// TestWebSocketHandshake holds how a WebSocket begins [MQTT-6.0.0-4].
 func TestWebSocketHandshake(t *testing.T) {
 	f := func(name, input, down, err string) {
 		t.Helper()
