@@ -123,6 +123,9 @@ func (s brokerSpec) lacks(sc scenario) string {
 	if s.name == "floor" && (sc.share != "" || sc.filters > 0 || sc.retained > 0) {
 		return "the floor knows exact topics only: no groups, no wildcards, no retained messages"
 	}
+	if sc.transport != "" && slices.Contains([]string{"flashmq", "nanomq", "emqx", "vernemq", "floor"}, s.name) {
+		return "no configuration is known here with which it speaks " + sc.transport + "; give it as a -peer with its own"
+	}
 	if sc.durable != "" && slices.Contains([]string{"flashmq", "nanomq", "emqx", "vernemq", "floor"}, s.name) {
 		return "no configuration is known here with which it stores sessions; give it as a -peer with its own"
 	}
@@ -170,7 +173,8 @@ type broker struct {
 	spec   brokerSpec
 	start  brokerStart
 	port   int
-	dir    string // its configuration, log and stored messages; removed by stop
+	dir    string   // its configuration, log and stored messages; removed by stop
+	wrap   wrapFunc // of the transport of its clients
 	cmd    *exec.Cmd
 	exited chan error
 }
@@ -181,6 +185,8 @@ type brokerStart struct {
 	nodelay bool
 	lines   string // behind those of confTemplate; {dir} in them is the broker's directory
 	under   string // where that directory is made; "": where the system has temporary files
+	// transport is what the lines put the listener on: see transportLines.
+	transport string
 }
 
 // startBroker starts a broker on a free port and returns when the port answers. The calling goroutine must be locked to
@@ -220,7 +226,10 @@ func newBroker(spec brokerSpec, start brokerStart) (*broker, error) {
 		return nil, fmt.Errorf("make a directory: %w", err)
 	}
 	b := &broker{spec: spec, start: start, port: port, dir: dir}
-	if err := b.configure(); err != nil {
+	if b.wrap, err = newWrap(start.transport, dir); err == nil {
+		err = b.configure()
+	}
+	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	return b, nil
@@ -329,7 +338,7 @@ func bindable(port int) bool {
 func (b *broker) awaitPort() error {
 	deadline := time.Now().Add(brokerStartTimeout)
 	for {
-		c, err := dialClient(b.port, "load-probe", "", 0)
+		c, err := dialWrapped(b.wrap, b.port, "load-probe", "", 0)
 		if err == nil {
 			c.close()
 			return nil

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"fmt"
+	"io"
 	"slices"
 	"time"
 
@@ -27,8 +28,11 @@ type client struct {
 	fd  int
 	in  []byte // the bytes of a partial packet, owned; empty between packets
 	out []byte // bytes not yet taken by the socket, from sent on, owned
-	// sent is how much of out is written.
+	// sent is how much of out, or of sealed, is written.
 	sent int
+	wrap wrapping // nil: TCP alone
+	// sealed is what was in out and is not yet taken by the socket, as wrap has it, owned. Out is sealed only when it is empty.
+	sealed []byte
 	// sinceNs is when the client of a churning scenario began to connect.
 	sinceNs int64
 	// queued says that the client stands in the engine's flush list.
@@ -40,29 +44,38 @@ type client struct {
 
 // dialClient connects over blocking calls and returns when the CONNACK, and the SUBACK if there is a filter, have come.
 func dialClient(port int, clientID, filter string, qos byte) (*client, error) {
-	return dialWith(appendConnect(nil, clientID), port, clientID, filter, qos)
+	return dialWrapped(nil, port, clientID, filter, qos)
+}
+
+// dialWrapped is dialClient over a transport.
+func dialWrapped(wrap wrapFunc, port int, clientID, filter string, qos byte) (*client, error) {
+	return dialWith(appendConnect(nil, clientID), wrap, port, clientID, filter, qos)
 }
 
 // dialSession is dialClient with a session that stays when the client goes.
 func dialSession(port int, clientID, filter string, qos byte) (*client, error) {
-	return dialWith(appendResume(nil, clientID), port, clientID, filter, qos)
+	return dialWith(appendResume(nil, clientID), nil, port, clientID, filter, qos)
 }
 
-func dialWith(connect []byte, port int, clientID, filter string, qos byte) (*client, error) {
+func dialWith(connect []byte, wrap wrapFunc, port int, clientID, filter string, qos byte) (*client, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open a socket: %w", err)
 	}
 	c := &client{fd: fd}
-	if err := c.handshake(connect, port, filter, qos); err != nil {
+	if err := c.handshake(connect, wrap, port, filter, qos); err != nil {
 		c.close()
 		return nil, fmt.Errorf("connect %s to port %d: %w", clientID, port, err)
 	}
 	return c, nil
 }
 
-func (c *client) handshake(connect []byte, port int, filter string, qos byte) error {
-	if err := c.open(port); err != nil {
+func (c *client) handshake(connect []byte, wrap wrapFunc, port int, filter string, qos byte) error {
+	err := c.open(port)
+	if err == nil && wrap != nil {
+		c.wrap, err = wrap(c.fd)
+	}
+	if err != nil {
 		return err
 	}
 	if err := c.exchange(connect, packetConnack, 1); err != nil {
@@ -120,27 +133,18 @@ func connectBlocking(fd int, to unix.Sockaddr) error {
 
 // exchange writes one request and reads its answer, whose bytes from codeAt on must all say success.
 func (c *client) exchange(request []byte, answer byte, codeAt int) error {
-	for {
-		_, err := unix.Write(c.fd, request) // a request is small: it is taken whole or not at all
-		if err == nil {
-			break
-		}
-		if err != unix.EINTR {
-			return err
-		}
+	if err := c.request(request); err != nil {
+		return err
 	}
 	var buf [answerBytesMax]byte
 	have := 0
 	for {
-		n, err := unix.Read(c.fd, buf[have:])
-		if err == unix.EINTR {
-			continue
+		n, err := c.answer(buf[have:])
+		if err == io.EOF {
+			err = errClosed
 		}
 		if err != nil {
 			return fmt.Errorf("wait for packet 0x%02x: %w", answer, err)
-		}
-		if n == 0 {
-			return fmt.Errorf("wait for packet 0x%02x: closed by the broker", answer)
 		}
 		have += n
 		p, size, err := splitPacket(buf[:have])
@@ -160,13 +164,61 @@ func (c *client) exchange(request []byte, answer byte, codeAt int) error {
 	}
 }
 
+// request writes to the blocking socket.
+func (c *client) request(b []byte) error {
+	if c.wrap == nil {
+		return writeBlocking(c.fd, b)
+	}
+	sealed, err := c.wrap.seal(nil, b)
+	if err != nil {
+		return err
+	}
+	return writeBlocking(c.fd, sealed)
+}
+
+// answer reads once from the blocking socket; n may be 0 over a transport.
+func (c *client) answer(b []byte) (n int, err error) {
+	if c.wrap == nil {
+		return readBlocking(c.fd, b)
+	}
+	var buf [wireBytes]byte
+	if n, err = readBlocking(c.fd, buf[:]); err != nil {
+		return 0, err
+	}
+	plain, err := c.wrap.open(nil, buf[:n])
+	if len(plain) > len(b) {
+		return 0, fmt.Errorf("answer of more than %d bytes: %w", answerBytesMax, errMalformed)
+	}
+	return copy(b, plain), err
+}
+
 func (c *client) close() { _ = unix.Close(c.fd) }
 
-// flush writes what waits in out and returns whether all of it is gone. Raw calls: the socket never blocks, and the
-// runtime need not hear of every write.
+// waiting is how many bytes are not yet taken by the socket, or are to be sealed first.
+func (c *client) waiting() int { return len(c.out) + len(c.sealed) }
+
+// flush writes what waits in out and returns whether all of it is gone.
 func (c *client) flush() (done bool, err error) {
-	for c.sent < len(c.out) {
-		n, errno := rawWrite(c.fd, c.out[c.sent:])
+	if c.wrap == nil {
+		return c.write(&c.out)
+	}
+	for {
+		done, err = c.write(&c.sealed)
+		if !done || err != nil || len(c.out) == 0 {
+			return done, err
+		}
+		if c.sealed, err = c.wrap.seal(c.sealed, c.out); err != nil {
+			return false, fmt.Errorf("write to the broker: %w", err)
+		}
+		c.out = c.out[:0]
+	}
+}
+
+// write writes b from sent on and empties it when all is gone. Raw calls: the socket never blocks, and the runtime need
+// not hear of every write.
+func (c *client) write(b *[]byte) (done bool, err error) {
+	for c.sent < len(*b) {
+		n, errno := rawWrite(c.fd, (*b)[c.sent:])
 		if errno == unix.EINTR {
 			continue
 		}
@@ -178,6 +230,6 @@ func (c *client) flush() (done bool, err error) {
 		}
 		c.sent += n
 	}
-	c.out, c.sent = c.out[:0], 0
+	*b, c.sent = (*b)[:0], 0
 	return true, nil
 }

@@ -52,6 +52,7 @@ type publisher struct {
 type engine struct {
 	s       scenario
 	port    int
+	wrap    wrapFunc // of the scenario's transport; nil: TCP alone
 	epfd    int
 	clients []*client
 	pubs    []publisher
@@ -85,12 +86,12 @@ type engine struct {
 	ackLatency histogram // with durable: until a message is acknowledged
 }
 
-func newEngine(s scenario, port int, tick time.Duration) (*engine, error) {
+func newEngine(s scenario, port int, wrap wrapFunc, tick time.Duration) (*engine, error) {
 	epfd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("open epoll: %w", err)
 	}
-	e := &engine{s: s, port: port, epfd: epfd, buf: make([]byte, readBytes), events: make([]unix.EpollEvent, 512), base: time.Now()}
+	e := &engine{s: s, port: port, wrap: wrap, epfd: epfd, buf: make([]byte, readBytes), events: make([]unix.EpollEvent, 512), base: time.Now()}
 	e.pace = pacer{tickNs: int64(tick), perSec: int64(s.perSec)}
 	if err := e.connect(port); err != nil {
 		e.close()
@@ -112,7 +113,7 @@ func (e *engine) connect(port int) error {
 	}
 	e.pubs = make([]publisher, s.pubs)
 	for i := range e.pubs {
-		c, err := dialClient(port, fmt.Sprintf("load-pub-%04d", i), "", 0)
+		c, err := dialWrapped(e.wrap, port, fmt.Sprintf("load-pub-%04d", i), "", 0)
 		if err != nil {
 			return err
 		}
@@ -127,11 +128,11 @@ func (e *engine) connect(port int) error {
 	}
 	e.subBase = len(e.clients)
 	for i := range s.subs {
-		dial := dialClient
+		connect := appendConnect(nil, subscriberID(i))
 		if s.durable != "" {
-			dial = dialSession
+			connect = appendResume(nil, subscriberID(i))
 		}
-		c, err := dial(port, subscriberID(i), s.filter(i), s.qos)
+		c, err := dialWith(connect, e.wrap, port, subscriberID(i), s.filter(i), s.qos)
 		if err != nil {
 			return err
 		}
@@ -323,7 +324,7 @@ func (e *engine) collect(waitNs int64) error {
 	}
 	for _, ev := range e.events[:n] {
 		i := int(ev.Fd)
-		if ev.Events&unix.EPOLLOUT != 0 && len(e.clients[i].out) > 0 {
+		if ev.Events&unix.EPOLLOUT != 0 && e.clients[i].waiting() > 0 {
 			e.markFlush(i)
 		}
 		if ev.Events&^uint32(unix.EPOLLOUT) != 0 {
@@ -339,7 +340,10 @@ func (e *engine) collect(waitNs int64) error {
 func (e *engine) read(i int) error {
 	c := e.clients[i]
 	for {
-		have := copy(e.buf, c.in)
+		have := 0
+		if c.wrap == nil {
+			have = copy(e.buf, c.in)
+		}
 		n, errno := rawRead(c.fd, e.buf[have:])
 		if errno == unix.EINTR {
 			continue
@@ -360,11 +364,19 @@ func (e *engine) read(i int) error {
 			continue
 		}
 		drained := n < len(e.buf)-have
-		used, err := e.takePackets(i, e.buf[:have+n])
+		b := e.buf[:have+n]
+		if c.wrap != nil {
+			var err error
+			if b, err = c.wrap.open(c.in, b); err != nil {
+				return fmt.Errorf("read from the broker: %w", err)
+			}
+			c.in = b
+		}
+		used, err := e.takePackets(i, b)
 		if err != nil {
 			return err
 		}
-		c.in = append(c.in[:0], e.buf[used:have+n]...)
+		c.in = append(c.in[:0], b[used:]...)
 		if drained {
 			return nil
 		}

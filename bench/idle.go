@@ -32,7 +32,7 @@ func measureIdle(r *result, s scenario, b *broker) error {
 		return err
 	}
 	for i := range s.idle {
-		c, err := dialClient(b.port, fmt.Sprintf("load-idle-%05d", i), fmt.Sprintf("bench/idle/%05d/state", i), 0)
+		c, err := dialWrapped(b.wrap, b.port, fmt.Sprintf("load-idle-%05d", i), fmt.Sprintf("bench/idle/%05d/state", i), 0)
 		if err != nil {
 			return fmt.Errorf("connection %d of %d: %w", i+1, s.idle, err)
 		}

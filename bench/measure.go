@@ -84,7 +84,7 @@ func measure(s scenario, spec brokerSpec, rep int, o measureOptions) result {
 	if r.Skipped = spec.lacks(s); r.Skipped != "" {
 		return r
 	}
-	start := brokerStart{cpu: o.cpus[0], nodelay: s.nodelay, lines: o.confExtra}
+	start := brokerStart{cpu: o.cpus[0], nodelay: s.nodelay, lines: transportLines(s.transport, o.confExtra), transport: s.transport}
 	if s.durable != "" {
 		start.under, start.lines = o.dir, spec.durableLines(s.durable, true)+o.confExtra
 		r.Durable, r.FileSystem = s.durable, fileSystem(o.dir)
@@ -109,7 +109,7 @@ func measure(s scenario, spec brokerSpec, rep int, o measureOptions) result {
 }
 
 func measureTraffic(r *result, s scenario, b *broker, o measureOptions) error {
-	e, err := newEngine(s, b.port, o.tick)
+	e, err := newEngine(s, b.port, b.wrap, o.tick)
 	if err != nil {
 		return err
 	}

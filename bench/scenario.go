@@ -41,10 +41,12 @@ type scenario struct {
 	// durable is the commit policy with which Noctule stores on the disk; "": brokers keep everything in memory. Subscribers
 	// then have sessions that stay, and the time until a message is acknowledged is measured.
 	durable string
-	away    int // subscribers are away in the window; most messages that each is sent meanwhile. 0: they are there
-	cycleMs int // milliseconds after which the half of the subscribers that is there leaves and the other half comes back; 0: all stay
-	retain  int // topics that a publisher's messages, which are then retained, take in turn; 0: one, and they are not
-	seconds int // the window is at least so long
+	// transport is what lies between TCP and MQTT: overTLS, overWebSocket, or "" for nothing.
+	transport string
+	away      int // subscribers are away in the window; most messages that each is sent meanwhile. 0: they are there
+	cycleMs   int // milliseconds after which the half of the subscribers that is there leaves and the other half comes back; 0: all stay
+	retain    int // topics that a publisher's messages, which are then retained, take in turn; 0: one, and they are not
+	seconds   int // the window is at least so long
 	// nodelay sets set_tcp_nodelay in the broker's configuration file, which Mosquitto leaves off. At full speed it stays
 	// off: there Nagle's algorithm merges the many small writes of a broker that does not batch, and the comparison
 	// grants it that. At a fixed rate it would hold messages until the subscriber's delayed acknowledgement (measured
@@ -68,6 +70,7 @@ var scenarioKeys = []scenarioKey{
 	{"outstanding", "full speed: messages of a publisher that are under way at once", intInto(1, 65_000, func(s *scenario) *int { return &s.outstanding })},
 	{"rate", "fixed rate: messages published per second by all publishers together", intInto(1, 10_000_000, func(s *scenario) *int { return &s.perSec })},
 	{"nodelay", "true: brokers are started with TCP_NODELAY", setNoDelay},
+	{"transport", "tls (1.3, with an ECDSA P-256 certificate) or websockets: what lies between TCP and MQTT", setTransport},
 	{"share", "name of the group that all subscribers share: each message reaches one of them", setShare},
 	{"filters", "subscriptions of other clients, with wildcards, that match nothing", intInto(1, 10_000_000, func(s *scenario) *int { return &s.filters })},
 	{"slow", "that many of the subscribers stop reading after the warm-up; only the others count", intInto(1, 20_000, func(s *scenario) *int { return &s.slow })},
@@ -125,6 +128,14 @@ func setDurable(s *scenario, value string) error {
 	return nil
 }
 
+func setTransport(s *scenario, value string) error {
+	if value != overTLS && value != overWebSocket {
+		return fmt.Errorf("%q is neither %s nor %s", value, overTLS, overWebSocket)
+	}
+	s.transport = value
+	return nil
+}
+
 func setShare(s *scenario, value string) error {
 	if value == "" || strings.ContainsAny(value, "/+#") {
 		return fmt.Errorf("%q is no name of a group: it is wanted, without / + and #", value)
@@ -174,6 +185,8 @@ func keyNames() (names []string) {
 // check finds what does not fit together.
 func (s *scenario) check() error {
 	switch {
+	case s.transport != "" && (s.durable != "" || s.churns() || s.retained > 0 || s.filters > 0):
+		return fmt.Errorf("%s: transport is not for durable, connects, reconnects, retained and filters", s.name)
 	case s.durable != "" || s.away > 0 || s.cycleMs > 0 || s.retain > 0:
 		return s.checkDurable()
 	case s.idle > 0 || s.churns():

@@ -35,7 +35,7 @@ func (e *engine) sendDue(now int64) error {
 		e.turn = (e.turn + 1) % len(e.pubs)
 		p := &e.pubs[j]
 		c := p.c
-		if len(c.out) > heldBytesMax || p.sentNs != nil && p.sent-p.acked == ackWindow {
+		if c.waiting() > heldBytesMax || p.sentNs != nil && p.sent-p.acked == ackWindow {
 			if e.recording {
 				e.heldBack++
 			}

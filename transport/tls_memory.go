@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"reflect"
 	"sync"
+	"sync/atomic"
 	"unsafe"
 )
 
@@ -25,9 +26,13 @@ type connOffsets struct {
 	buffersOK, certsOK bool
 }
 
-var offsets = findOffsets()
+// offsets is set at start, and otherwise by a test.
+var offsets atomic.Pointer[connOffsets]
 
-func findOffsets() (o connOffsets) {
+func init() { offsets.Store(findOffsets()) }
+
+func findOffsets() *connOffsets {
+	var o connOffsets
 	conn := reflect.TypeFor[tls.Conn]()
 	find := func(name string, typ reflect.Type, at *uintptr) bool {
 		f, ok := conn.FieldByName(name)
@@ -37,31 +42,33 @@ func findOffsets() (o connOffsets) {
 	o.buffersOK = find("rawInput", reflect.TypeFor[bytes.Buffer](), &o.rawInput) && find("hand", reflect.TypeFor[bytes.Buffer](), &o.hand)
 	o.certsOK = find("peerCertificates", reflect.TypeFor[[]*x509.Certificate](), &o.peerCertificates) &&
 		find("verifiedChains", reflect.TypeFor[[][]*x509.Certificate](), &o.verifiedChains)
-	return o
+	return &o
 }
 
 // inputOf returns the input buffer of a connection; nil when it is not found.
 func inputOf(conn *tls.Conn) *bytes.Buffer {
-	if !offsets.buffersOK {
+	o := offsets.Load()
+	if !o.buffersOK {
 		return nil
 	}
-	return (*bytes.Buffer)(unsafe.Add(unsafe.Pointer(conn), offsets.rawInput))
+	return (*bytes.Buffer)(unsafe.Add(unsafe.Pointer(conn), o.rawInput))
 }
 
 // forgetCertificates lets go of what the handshake has used up.
 func forgetCertificates(conn *tls.Conn) {
-	if offsets.certsOK {
-		*(*[]*x509.Certificate)(unsafe.Add(unsafe.Pointer(conn), offsets.peerCertificates)) = nil
-		*(*[][]*x509.Certificate)(unsafe.Add(unsafe.Pointer(conn), offsets.verifiedChains)) = nil
+	if o := offsets.Load(); o.certsOK {
+		*(*[]*x509.Certificate)(unsafe.Add(unsafe.Pointer(conn), o.peerCertificates)) = nil
+		*(*[][]*x509.Certificate)(unsafe.Add(unsafe.Pointer(conn), o.verifiedChains)) = nil
 	}
 }
 
 // forgetMessages lets go of the buffer of handshake messages, if it is empty.
 func forgetMessages(conn *tls.Conn) {
-	if !offsets.buffersOK {
+	o := offsets.Load()
+	if !o.buffersOK {
 		return
 	}
-	if hand := (*bytes.Buffer)(unsafe.Add(unsafe.Pointer(conn), offsets.hand)); hand.Len() == 0 && hand.Cap() > 0 {
+	if hand := (*bytes.Buffer)(unsafe.Add(unsafe.Pointer(conn), o.hand)); hand.Len() == 0 && hand.Cap() > 0 {
 		*hand = bytes.Buffer{}
 	}
 }

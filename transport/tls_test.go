@@ -640,12 +640,12 @@ func rsaKey(t testing.TB) crypto.Signer {
 
 // TestTLSWithoutTheFieldsOfConn is about a version of Go whose tls.Conn is another.
 func TestTLSWithoutTheFieldsOfConn(t *testing.T) {
-	if !offsets.buffersOK || !offsets.certsOK {
+	have := offsets.Load()
+	if !have.buffersOK || !have.certsOK {
 		t.Error("the fields of tls.Conn are not found: idle connections cost more; see tls_memory.go")
 	}
-	have := offsets
-	offsets = connOffsets{}
-	defer func() { offsets = have }()
+	offsets.Store(&connOffsets{})
+	defer offsets.Store(have)
 	TestTLSVersionsCarryBytesBothWays(t)
 }
 
