@@ -50,12 +50,12 @@ func (w *world) begin(op, name string) error {
 
 // kill ends the process and returns what the next one finds.
 func (w *world) kill() *world {
-	return w.next(w.names, func(f *inode) []byte { return bytes.Clone(f.data) })
+	return w.next(&w.names, func(f *inode) []byte { return bytes.Clone(f.data) })
 }
 
 // cut ends the process and the power. Pages that were not synced are there or not, or half.
 func (w *world) cut(r *rand.Rand) *world {
-	return w.next(w.durable, func(f *inode) []byte {
+	return w.next(&w.durable, func(f *inode) []byte {
 		data := make([]byte, len(f.data))
 		copy(data, f.synced)
 		for page := range (len(data) + simPage - 1) / simPage {
@@ -74,7 +74,7 @@ func (w *world) cut(r *rand.Rand) *world {
 	})
 }
 
-func (w *world) next(names map[string]*inode, content func(*inode) []byte) *world {
+func (w *world) next(names *map[string]*inode, content func(*inode) []byte) *world {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.off = true
