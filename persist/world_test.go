@@ -80,8 +80,8 @@ func (w *world) next(names *map[string]*inode, content func(*inode) []byte) *wor
 	w.off = true
 	n := newWorld()
 	maps.Copy(n.engine, w.engine)
-	for _, name := range slices.Sorted(maps.Keys(names)) {
-		data := content(names[name])
+	for _, name := range slices.Sorted(maps.Keys(*names)) {
+		data := content((*names)[name])
 		i := &inode{data: data, synced: bytes.Clone(data), dirty: map[int]bool{}}
 		n.names[name], n.durable[name] = i, i
 	}
