@@ -22,7 +22,11 @@ var (
 // TestPowerCut runs random batches on a disk that fails now and then, ends the process or the power, and opens the store again,
 // some rounds long. What must be there is what a model of it says.
 func TestPowerCut(t *testing.T) {
-	for seed := uint64(1); seed <= uint64(*powerSeeds); seed++ {
+	seeds := *powerSeeds
+	if testing.Short() {
+		seeds = min(seeds, 8)
+	}
+	for seed := uint64(1); seed <= uint64(seeds); seed++ {
 		if *powerSeed != 0 {
 			seed = *powerSeed
 		}
