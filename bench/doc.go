@@ -11,6 +11,9 @@
 // sends. The same run checks that nothing was lost, doubled, reordered or damaged. A broker must be one process that stays
 // in the foreground.
 //
+// In scenarios with a transport clients speak TLS or WebSocket from the same loop; what waits together is sealed together
+// (wrapping.go).
+//
 // In durable scenarios brokers store on the disk, below the directory of -dir, and the time until a message is acknowledged
 // is measured beside what the disk was given (durable.go); restart fills a broker, stops it, and waits until it serves what
 // it had (reopen.go).

@@ -84,7 +84,7 @@ func measure(s scenario, spec brokerSpec, rep int, o measureOptions) result {
 	if r.Skipped = spec.lacks(s); r.Skipped != "" {
 		return r
 	}
-	start := brokerStart{cpu: o.cpus[0], nodelay: s.nodelay, lines: transportLines(s.transport, o.confExtra), transport: s.transport}
+	start := brokerStart{cpu: o.cpus[0], nodelay: s.nodelay, transport: s.transport, lines: transportLines(s.transport, o.confExtra)}
 	if s.durable != "" {
 		start.under, start.lines = o.dir, spec.durableLines(s.durable, true)+o.confExtra
 		r.Durable, r.FileSystem = s.durable, fileSystem(o.dir)

@@ -120,6 +120,9 @@ func printScenario(w io.Writer, s scenario, specs []brokerSpec, results []result
 	if s.durable != "" {
 		printDurable(w, s, specs, results)
 	}
+	if s.transport != "" && s.outstanding > 0 {
+		printRates(w, s, specs, results)
+	}
 	for i := range results {
 		if r := &results[i]; r.Scenario == s.name && r.Error != "" {
 			fmt.Fprintf(w, "FAILED %s, repetition %d: %s\n", r.Broker, r.Rep, r.Error)
@@ -194,6 +197,25 @@ func printTraffic(w io.Writer, s scenario, specs []brokerSpec, results []result)
 			fmt.Fprintf(w, "\t%.1f", mid(func(r *result) float64 { return r.RetainedMs }))
 		}
 		fmt.Fprintln(w)
+	}
+}
+
+// generatorFull is the share of its CPU from which the load program counts as what bounded a run.
+const generatorFull = 0.95
+
+// printRates writes what the brokers deliver at full speed beside the first one, and whose rate is bounded by the load
+// program, so that it says too little of the broker.
+func printRates(w io.Writer, s scenario, specs []brokerSpec, results []result) {
+	first := specs[0].name
+	for _, spec := range specs {
+		if sum := summarize(s.name, first, spec.name, results); spec.name != first && sum.RateRatio.Median > 0 {
+			fmt.Fprintf(w, "msg/s, %s/%s: %s\n", first, spec.name, sum.RateRatio.text("%.2f"))
+		}
+		mid := func(f func(*result) float64) float64 { return median(results, s.name, spec.name, f) }
+		load, own := mid(func(r *result) float64 { return r.GeneratorCPU }), mid(func(r *result) float64 { return r.BrokerCPU })
+		if load >= generatorFull && own < load {
+			fmt.Fprintf(w, "%s waits for the load program, which has %.0f %% of its CPU: it can do more than this.\n", spec.name, 100*load)
+		}
 	}
 }
 

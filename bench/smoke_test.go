@@ -104,7 +104,8 @@ func checkRun(t *testing.T, r *result) {
 func TestScenariosThatNeedMoreThanTheRelayRunAgainstTheBroker(t *testing.T) {
 	path := buildBroker(t)
 	names := "sharesub-10x10-full,wildcard-1k,conn-rate,reconnect-storm,ha-restart,slow-reader,pulse-qos2-throughput,pulse-retained-fanout," +
-		"durable-balanced,durable-strict,durable-offline-balanced,durable-offline-strict,durable-rate,durable-churn"
+		"durable-balanced,durable-strict,durable-offline-balanced,durable-offline-strict,durable-rate,durable-churn," +
+		"tls-pairs-100-full,tls-pairs-100-30k,ws-pairs-100-full,ws-pairs-100-30k"
 	rep := runLoad(t, names, "-brokers", "none", "-peer", "noctule="+path+" -q -c {conf}")
 	if want := strings.Count(names, ",") + 1; len(rep.Runs) != want {
 		t.Fatalf("%d runs of %d", len(rep.Runs), want)

@@ -90,8 +90,8 @@ func writeCertificate(dir string) (*x509.CertPool, error) {
 		return nil, err
 	}
 	now := time.Now()
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost"},
-		NotBefore: now.Add(-certTime), NotAfter: now.Add(certTime), IsCA: true, BasicConstraintsValid: true}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "localhost"},
+		DNSNames: []string{"localhost"}, NotBefore: now.Add(-certTime), NotAfter: now.Add(certTime), IsCA: true, BasicConstraintsValid: true}
 	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		return nil, err
@@ -104,7 +104,8 @@ func writeCertificate(dir string) (*x509.CertPool, error) {
 	certPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert})
 	pool.AppendCertsFromPEM(certPEM)
 	keyPEM := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})
-	return pool, errors.Join(os.WriteFile(filepath.Join(dir, certName), certPEM, 0o644), os.WriteFile(filepath.Join(dir, keyName), keyPEM, 0o644))
+	return pool, errors.Join(os.WriteFile(filepath.Join(dir, certName), certPEM, 0o644),
+		os.WriteFile(filepath.Join(dir, keyName), keyPEM, 0o644))
 }
 
 // wire stands for the socket in handshakes, which block, and in TLS afterwards, where no call may: then fd is -1, reads
@@ -112,7 +113,8 @@ func writeCertificate(dir string) (*x509.CertPool, error) {
 type wire struct {
 	net.Conn // nil: nothing but Read and Write is called while there is no deadline
 	fd       int
-	in, out  []byte // borrowed for one seal or open
+	in       []byte // borrowed for one open
+	out      []byte // borrowed for one seal; between two, what TLS had to answer, which goes with the next
 }
 
 func (w *wire) Read(b []byte) (int, error) {
@@ -182,7 +184,7 @@ func wrapTLS(fd int, config *tls.Config) (wrapping, error) {
 }
 
 func (t *tlsWrapping) seal(out, b []byte) ([]byte, error) {
-	t.wire.out = out
+	t.wire.out = append(out, t.wire.out...)
 	_, err := t.conn.Write(b)
 	out, t.wire.out = t.wire.out, nil
 	return out, err

@@ -118,6 +118,13 @@ func (b *broker) start() error {
 	}
 }
 
+// kill sends SIGKILL to the broker, if it runs.
+func (b *broker) kill() {
+	if b.cmd != nil {
+		_ = b.cmd.Process.Kill()
+	}
+}
+
 // end signals the broker, if it runs, and waits for its end.
 func (b *broker) end(sig syscall.Signal) {
 	if b.cmd == nil {

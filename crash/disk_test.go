@@ -96,7 +96,7 @@ func (d *disk) mount() error {
 }
 
 // cut is a power cut and the next start: what was not on the disk is gone. kill ends those who use the disk.
-func (d *disk) cut(kill func()) error {
+func (d *disk) cut(kill, end func()) error {
 	outer, err := os.Open(d.path("outer"))
 	if err != nil {
 		return err
@@ -106,10 +106,11 @@ func (d *disk) cut(kill func()) error {
 		return fmt.Errorf("freeze: %w", err)
 	}
 	err = copySparse(d.image(), d.path("copy.img"))
+	kill() // before the thaw lets it acknowledge what the copy does not have
 	if thawed := control(outer, fiThaw); thawed != nil {
 		return fmt.Errorf("thaw: %w", thawed)
 	}
-	kill()
+	end()
 	if err != nil {
 		return err
 	}
@@ -216,7 +217,7 @@ func TestCutLosesWhatIsNotSynced(t *testing.T) {
 		write(open, "never synced", false)
 		write(kept, "first ", true)
 		write(kept, "second", false)
-		if err := d.cut(func() {}); err != nil {
+		if err := d.cut(func() {}, func() {}); err != nil {
 			t.Fatal(err)
 		}
 		for j := range i + 1 {

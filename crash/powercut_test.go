@@ -34,7 +34,7 @@ func (w *world) cutOf(d *disk, window time.Duration) {
 	w.uptime = [2]time.Duration{window + 300*time.Millisecond, window + 1500*time.Millisecond}
 	w.end = func() {
 		from := w.history.now()
-		if err := d.cut(func() { w.broker.end(syscall.SIGKILL) }); err != nil {
+		if err := d.cut(w.broker.kill, func() { w.broker.end(syscall.SIGKILL) }); err != nil {
 			w.t.Fatal(err)
 		}
 		w.history.stopped(from, int(w.round.Load()))

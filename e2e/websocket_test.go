@@ -155,7 +155,7 @@ func TestMQTTjsAuto(t *testing.T) {
 	}
 }
 
-// TestWebSocketPacketsAndFramesNeedNotAgree holds that packets and frames need not agree [MQTT-6.0.0-2].
+// TestWebSocketPacketsAndFramesNeedNotAgree holds that packets and frames need not agree v3.1.1 [MQTT-6.0.0-2], v5 [MQTT-6.0.0-2].
 func TestWebSocketPacketsAndFramesNeedNotAgree(t *testing.T) {
 	b := start(t, "protocol websockets")
 	s := dialSocket(t, b)
@@ -266,7 +266,7 @@ func TestWebSocketDisconnectIsSeenBeforeTheClose(t *testing.T) {
 	}
 }
 
-// TestWebSocketMistakes holds what ends a WebSocket [MQTT-6.0.0-1].
+// TestWebSocketMistakes holds what ends a WebSocket v3.1.1 [MQTT-6.0.0-1], v5 [MQTT-6.0.0-1].
 func TestWebSocketMistakes(t *testing.T) {
 	b := start(t, "protocol websockets", "max_packet_size 2000000")
 	f := func(name string, status int, line string, frame ...byte) {

@@ -119,7 +119,7 @@ func closed(code uint16) string {
 	return string(binary.BigEndian.AppendUint16([]byte{0x88, 2}, code))
 }
 
-// TestWebSocketFrames holds what frames carry [MQTT-6.0.0-1] [MQTT-6.0.0-2].
+// TestWebSocketFrames holds what frames carry v3.1.1 [MQTT-6.0.0-1] [MQTT-6.0.0-2], v5 [MQTT-6.0.0-1] [MQTT-6.0.0-2].
 func TestWebSocketFrames(t *testing.T) {
 	settings := &WebSocketSettings{PacketBytes: 20}
 	f := func(name, frames, up, down, err string) {
@@ -172,7 +172,7 @@ func TestWebSocketFrames(t *testing.T) {
 	f("a reserved bit", "\xc2\x81\x00\x00\x00\x00a", "", closed(1002), errReserved.text)
 }
 
-// TestWebSocketHandshake holds how a WebSocket begins [MQTT-6.0.0-4].
+// TestWebSocketHandshake holds how a WebSocket begins v3.1.1 [MQTT-6.0.0-4], v5 [MQTT-6.0.0-4].
 func TestWebSocketHandshake(t *testing.T) {
 	f := func(name, input, down, err string) {
 		t.Helper()
