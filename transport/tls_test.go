@@ -239,11 +239,13 @@ func dialPlain(t testing.TB, f *fakeLoop) (client net.Conn, served <-chan error)
 // echo sends a payload and expects it back.
 func echo(t testing.TB, conn net.Conn, payload []byte) {
 	t.Helper()
-	go func() { _, _ = conn.Write(payload) }()
+	written := make(chan struct{})
+	go func() { _, _ = conn.Write(payload); close(written) }()
 	back := make([]byte, len(payload))
 	if _, err := io.ReadFull(conn, back); err != nil {
 		t.Fatal(err)
 	}
+	<-written // a Close during a Write sends no close_notify
 	if !bytes.Equal(payload, back) {
 		t.Fatal("another payload came back")
 	}
