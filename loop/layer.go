@@ -3,7 +3,6 @@ package loop
 import (
 	"errors"
 	"net/netip"
-	"syscall"
 	"time"
 )
 
@@ -233,37 +232,6 @@ func (l *Loop) wrap(c *Conn) {
 				l.sink(c, i, l.down)
 			}
 		}
-	}
-}
-
-// flushLayers is flush for a connection with layers.
-func (l *Loop) flushLayers(c *Conn) {
-	for {
-		l.wrap(c)
-		if c.wire.raw.first == nil {
-			break
-		}
-		n, errno := l.writeOnce(c, &c.wire.raw)
-		l.stats.writes.own++
-		switch errno {
-		case 0:
-			l.stats.bytesOut.own += uint64(n)
-			l.advance(&c.wire.raw, n)
-		case syscall.EINTR:
-		case syscall.EAGAIN:
-			c.flags |= flagBlocked | flagDrain
-			l.noteUnsent(c)
-			return
-		default:
-			l.dropOutput(c)
-			c.end(&ending{err: errno, abort: true})
-			return
-		}
-	}
-	l.noteUnsent(c)
-	if c.flags&flagDrain != 0 && c.flags&flagClosing == 0 {
-		c.flags &^= flagDrain
-		l.handler.Drained(c)
 	}
 }
 

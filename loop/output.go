@@ -128,12 +128,18 @@ func (l *Loop) freeNode(n *node) {
 
 // flush gives the output to the kernel until it is empty or the kernel takes no more.
 func (l *Loop) flush(c *Conn) {
+	o := &c.out
 	if c.wire != nil {
-		l.flushLayers(c)
-		return
+		o = &c.wire.raw
 	}
-	for c.out.first != nil {
-		n, errno := l.writeOnce(c, &c.out)
+	for {
+		if c.wire != nil {
+			l.wrap(c)
+		}
+		if o.first == nil {
+			break
+		}
+		n, errno := l.writeOnce(c, o)
 		l.stats.writes.own++
 		if errno == syscall.EAGAIN {
 			c.flags |= flagBlocked | flagDrain
@@ -149,7 +155,7 @@ func (l *Loop) flush(c *Conn) {
 			return
 		}
 		l.stats.bytesOut.own += uint64(n)
-		l.advance(&c.out, n)
+		l.advance(o, n)
 	}
 	l.noteUnsent(c)
 	if c.flags&flagDrain != 0 && c.flags&flagClosing == 0 {

@@ -357,52 +357,29 @@ func (s *Shard) pubrel(c *client, a *codec.Ack) error {
 		s.answerAgain(c, h, codec.TypePubcomp)
 		return nil
 	}
-	if ss.in.held[i].stored {
-		s.releaseStored(c, &ss.in.held[i])
-		return nil
-	}
-	m := ss.in.take(i)
-	if m.expiry != 0 && m.expiry <= s.loop.Now() { // [MQTT-3.3.2-5]
-		s.count.Expired++
-		s.unkeep(m)
-		s.sendAnswer(c, codec.TypePubcomp, a.PacketID, codec.Success)
-		return nil
-	}
-	p := &s.pub
-	p.load(m, s.loop.Now())
-	s.unkeep(m)
 	r := s.newReceipt(c, codec.TypePubcomp, a.PacketID)
-	p.receipt = r
-	s.publishRouted(p)
-	p.reset()
+	if h := &ss.in.held[i]; h.stored && r != nil {
+		s.releaseStored(c, h, r)
+	} else {
+		s.unstoreInbound(ss, h)
+		m := ss.in.take(i)
+		s.routeReleased(m, r)
+		s.unkeep(m)
+	}
 	s.holdCrowded(c)
 	s.await(c, r, codec.TypePubcomp, a.PacketID, codec.Success)
 	return nil
 }
 
 // releaseStored routes a QoS 2 message of a durable session. It stays held until what it becomes is stored.
-func (s *Shard) releaseStored(c *client, h *heldMessage) {
-	r := s.newReceipt(c, codec.TypePubcomp, h.id)
-	if r == nil { // nobody waits
-		m, id := h.msg, h.id
-		s.unstoreInbound(c.session, h)
-		m.Retain()
-		s.unkeep(c.session.in.take(c.session.in.find(id)))
-		s.routeReleased(m, nil)
-		m.Release()
-		s.sendAnswer(c, codec.TypePubcomp, id, codec.Success)
-		return
-	}
+func (s *Shard) releaseStored(c *client, h *heldMessage, r *receipt) {
 	r.held, r.publisher, r.group = h.msg.Retain(), c.session.number, s.takeGroup()
 	if before := h.receipt; before != nil {
 		before.session = sessionRef{} // its PUBREC goes out before the PUBCOMP
 	}
 	h.released, h.receipt = true, r
 	c.session.in.releases = append(c.session.in.releases, r)
-	m := h.msg
-	s.routeReleased(m, r)
-	s.holdCrowded(c)
-	s.await(c, r, codec.TypePubcomp, r.id, codec.Success)
+	s.routeReleased(h.msg, r)
 }
 
 // routeReleased routes a QoS 2 message whose PUBREL has come, unless it has expired [MQTT-3.3.2-5].

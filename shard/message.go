@@ -79,11 +79,16 @@ func (ps *messagePools) take(n int) *Message {
 // make returns a message with one reference that holds copies of the three parts.
 func (ps *messagePools) make(topic string, props, payload []byte) *Message {
 	m := ps.take(len(topic) + len(props) + len(payload))
+	m.fill(topic, props, payload)
+	return m
+}
+
+// fill copies the three parts into an empty body that has room for them.
+func (m *Message) fill(topic string, props, payload []byte) {
 	m.buf = append(append(append(m.buf, topic...), props...), payload...)
 	m.topicOff, m.topicLen = 0, uint16(len(topic))
 	m.propsOff = uint32(len(topic))
 	m.payloadOff = m.propsOff + uint32(len(props))
-	return m
 }
 
 // adopt returns a message with one reference that keeps body, an array nobody else uses, in place of a copy. topic,

@@ -71,6 +71,14 @@ func (o *outbound) at(i int) *delivery { return &o.ring[(o.head+i)&(len(o.ring)-
 // waiting is how many deliveries were not given to any connection.
 func (o *outbound) waiting() int { return o.n - o.next - o.resend - o.holes }
 
+// outbound returns the session's queue, made when it has none.
+func (ss *session) outbound() *outbound {
+	if ss.out == nil {
+		ss.out = &outbound{}
+	}
+	return ss.out
+}
+
 // size is what the delivery counts against `max_queued_bytes` and `max_inflight_bytes`: its payload, as Mosquitto
 // counts, and its subscription identifiers when there are several.
 func (d *delivery) size() int64 {
@@ -171,21 +179,13 @@ func (s *Shard) storeSent(ss *session) {
 		b, _ := s.open(o.at(i).place)
 		s.storage.flush = b != nil && b != s.storage.urgent
 	}
-	for i := range o.next {
-		if d := o.at(i); d.state == awaitPuback || d.state == awaitPubrec {
-			s.storeAgain(ss, d, true)
-		}
-	}
+	s.storeResent(ss, o.next)
 }
 
-// storeResent stores which deliveries of a restored session may have been sent before.
-func (s *Shard) storeResent(ss *session) {
-	o := ss.out
-	if o == nil {
-		return
-	}
-	for i := range o.n {
-		if d := o.at(i); d.state == awaitPuback || d.state == awaitPubrec {
+// storeResent stores which of the first n deliveries may have been sent.
+func (s *Shard) storeResent(ss *session, n int) {
+	for i := range n {
+		if d := ss.out.at(i); d.state == awaitPuback || d.state == awaitPubrec {
 			s.storeAgain(ss, d, true)
 		}
 	}
@@ -331,12 +331,7 @@ func (s *Shard) settle(ss *session, d *delivery) {
 // enqueue adds a delivery to the session: sent at once when the window is open and nothing waits before it, else
 // queued within the bounds, else treated by the slow-consumer policy.
 func (s *Shard) enqueue(ss *session, p *publication, g *outgoing, share *router.Share) {
-	o := ss.out
-	if o == nil {
-		o = &outbound{}
-		ss.out = o
-	}
-	c := ss.client
+	o, c := ss.outbound(), ss.client
 	size := int64(len(p.payload))
 	if g.ids != nil {
 		size += 4 * int64(len(*g.ids))

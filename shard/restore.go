@@ -29,12 +29,14 @@ func (b *Broker) Restore() error {
 	}
 	for _, x := range r.sessions {
 		if x.connected && x.ss.isDurable() {
-			x.s.storeResent(x.ss)
+			if x.ss.out != nil {
+				x.s.storeResent(x.ss, x.ss.out.n)
+			}
 			x.s.storeSession(x.ss) // it is away now
 		}
 	}
 	for _, d := range r.lost {
-		b.shards[b.home(d.share.Group+"/"+d.share.Filter)].sharedAgain(d)
+		b.shards[b.groupHome(d.share)].sharedAgain(d)
 	}
 	return nil
 }
@@ -66,10 +68,7 @@ func (x *restored) mayBeSent(qos uint8) bool {
 // Message implements persist.Restorer.
 func (r *restorer) Message(b *persist.Body) persist.Message {
 	m := &Message{buf: make([]byte, 0, len(b.Topic)+len(b.Props)+len(b.Payload)), qos: b.QoS, retain: b.Retain}
-	m.buf = append(append(append(m.buf, b.Topic...), b.Props...), b.Payload...)
-	m.topicLen = uint16(len(b.Topic))
-	m.propsOff = uint32(len(b.Topic))
-	m.payloadOff = m.propsOff + uint32(len(b.Props))
+	m.fill(b.Topic, b.Props, b.Payload)
 	m.expiry = r.broker.shards[0].fromUnixMilli(b.Expires)
 	m.source = r.source(b.Source)
 	m.refs.Store(1)
@@ -147,7 +146,7 @@ func (r *restorer) Subscription(session uint64, p *persist.Subscription) {
 	if shared {
 		s.count.SharedFilters++
 		m := router.Member{Loop: s.id, Key: ss.key, Gen: ss.gen, ID: p.ID, QoS: p.QoS, Flags: p.Flags}
-		r.broker.shards[s.groupHome(share)].index.Join(share, m)
+		r.broker.shards[r.broker.groupHome(share)].index.Join(share, m)
 		return
 	}
 	s.count.Filters++
@@ -163,11 +162,7 @@ func (r *restorer) Delivery(session uint64, p *persist.Delivery, pm persist.Mess
 		return
 	}
 	s, ss := x.s, x.ss
-	o := ss.out
-	if o == nil {
-		o = &outbound{}
-		ss.out = o
-	}
+	o := ss.outbound()
 	if o.n >= packetIDs {
 		return
 	}
@@ -230,7 +225,7 @@ func (ss *session) restoredID(p *persist.Delivery) uint16 {
 // share returns the shared subscription that chose a delivery's session.
 func (r *restorer) share(p *persist.Delivery) *router.Share {
 	share := router.Share{Group: strings.Clone(p.Group), Filter: strings.Clone(p.Filter)}
-	if g := r.broker.shards[r.broker.home(share.Group+"/"+share.Filter)].index.Group(share); g != nil {
+	if g := r.broker.shards[r.broker.groupHome(share)].index.Group(share); g != nil {
 		return &g.Share
 	}
 	return &share
@@ -244,7 +239,7 @@ func (r *restorer) handOn(session uint64, p *persist.Delivery, m *Message) {
 	b := r.broker
 	b.sessionNumber.Store(max(b.sessionNumber.Load(), session)) // a new session must not get it while this record exists
 	share := *r.share(p)
-	s := b.shards[b.home(share.Group+"/"+share.Filter)]
+	s := b.shards[b.groupHome(share)]
 	if m == nil { // it arrived
 		s.change(s.batchFor(false), deleteDelivery(session, p.Seq, nil), nil)
 		return

@@ -41,14 +41,13 @@ type sharedDelivery struct {
 	forced  bool // every member turned it down, each had left as it came: one queues it after all
 }
 
-func (s *Shard) groupHome(share router.Share) int {
-	return s.broker.home(share.Group + "/" + share.Filter)
-}
+// groupHome returns the loop where a shared group lives.
+func (b *Broker) groupHome(share router.Share) int { return b.home(share.Group + "/" + share.Filter) }
 
 // joinGroup takes ss into a group: at once when the group lives here, else by the returned request.
 func (s *Shard) joinGroup(ss *session, share router.Share, sub router.Subscriber) *groupJoin {
 	m := router.Member{Loop: s.id, Key: ss.key, Gen: ss.gen, ID: sub.ID, QoS: sub.QoS, Flags: sub.Flags, Online: ss.client != nil}
-	home := s.groupHome(share)
+	home := s.broker.groupHome(share)
 	if home == int(s.id) {
 		s.index.Join(share, m)
 		return nil
@@ -57,7 +56,7 @@ func (s *Shard) joinGroup(ss *session, share router.Share, sub router.Subscriber
 }
 
 func (s *Shard) leaveGroup(ss *session, share router.Share) {
-	home := s.groupHome(share)
+	home := s.broker.groupHome(share)
 	if home == int(s.id) {
 		s.index.Leave(share, s.id, ss.key)
 		return
@@ -75,7 +74,7 @@ func (s *Shard) setOnline(ss *session, online bool) {
 		if !shared {
 			continue
 		}
-		home := s.groupHome(share)
+		home := s.broker.groupHome(share)
 		l := &groupLeave{share: share, key: ss.key, loop: s.id, online: online}
 		if home == int(s.id) {
 			s.memberOnline(l)
@@ -156,7 +155,7 @@ func (s *Shard) newSharedDelivery(m *Message, share router.Share) *sharedDeliver
 
 // sharedReturn brings a delivery back to the group's home for another member.
 func (s *Shard) sharedReturn(d *sharedDelivery) {
-	home := s.groupHome(d.share)
+	home := s.broker.groupHome(d.share)
 	if home != int(s.id) {
 		s.post(home, mailSharedBack, 0, d)
 		return

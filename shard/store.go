@@ -114,8 +114,7 @@ func (s *Shard) newBatch() *batch {
 			s.loop.Submit(loop.Mail{Kind: mailNudge}) // refused only when a turn is due anyway
 		}
 	}
-	st.number++
-	b.number = st.number
+	s.renumber(b)
 	return b
 }
 
