@@ -3,7 +3,6 @@ package loop
 import (
 	"errors"
 	"net/netip"
-	"time"
 )
 
 // Layer is a transport between the socket and the handler: a PROXY header, TLS, WebSocket. Each belongs to one connection, is
@@ -35,14 +34,7 @@ type Waker struct {
 
 // Wake lets the loop call In without bytes, if the connection is still there. Any thread; not after the connection has moved.
 func (w Waker) Wake() {
-	w.loop.submitAlways(Mail{Body: w})
-}
-
-// submitAlways is Submit that waits while too much waits.
-func (l *Loop) submitAlways(m Mail) {
-	for !l.Submit(m) && !l.Stopped() {
-		time.Sleep(time.Millisecond)
-	}
+	w.loop.SubmitWait(Mail{Body: w})
 }
 
 // wire is what a connection with layers has beside a plain one.

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 // Handler is what a loop runs for its owner. Every method is called on the loop's thread.
@@ -144,6 +145,17 @@ func (l *Loop) Submit(m Mail) bool {
 		l.wake()
 	}
 	return ok
+}
+
+// SubmitWait is Submit that waits while too much waits; it reports false when the loop has stopped. Not from a loop.
+func (l *Loop) SubmitWait(m Mail) bool {
+	for !l.Submit(m) {
+		if l.Stopped() {
+			return false
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return true
 }
 
 // Stopped reports whether the loop takes no more mail. Any thread.

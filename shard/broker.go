@@ -201,12 +201,9 @@ func (b *Broker) call(f func(*Shard)) error {
 			defer wg.Done()
 			f(s)
 		}}
-		for !b.group.Loop(i).Submit(m) {
-			if b.group.Loop(i).Stopped() {
-				wg.Done()
-				return fmt.Errorf("loop %d: %w", i, ErrStopped)
-			}
-			time.Sleep(time.Millisecond) // too much waits
+		if !b.group.Loop(i).SubmitWait(m) {
+			wg.Done()
+			return fmt.Errorf("loop %d: %w", i, ErrStopped)
 		}
 	}
 	wg.Wait()

@@ -352,7 +352,7 @@ func (s *Shard) grouped(g *group) {
 				continue
 			}
 		}
-		s.change(s.batchFor(false), deleteDelivery(p.op.Session, p.op.Seq, p.msg), nil)
+		s.unstoreAt(placeGiven, p.op.Session, p.op.Seq, p.msg)
 		p.msg.Release()
 	}
 	s.ungate(refs)

@@ -241,20 +241,12 @@ func (r *restorer) handOn(session uint64, p *persist.Delivery, m *Message) {
 	share := *r.share(p)
 	s := b.shards[b.groupHome(share)]
 	if m == nil { // it arrived
-		s.change(s.batchFor(false), deleteDelivery(session, p.Seq, nil), nil)
+		s.unstoreAt(placeGiven, session, p.Seq, nil)
 		return
 	}
 	d := s.newSharedDelivery(m.Retain(), share)
-	seq := p.Seq
-	m.Retain()
-	forget := func() {
-		s.change(s.batchFor(false), deleteDelivery(session, seq, m), nil)
-		m.Release()
-	}
-	if d.receipt = s.newReceipt(nil, 0, 0); d.receipt != nil {
-		d.receipt.then = forget
-	} else {
-		forget()
+	if !s.unstoreAfter(d, placeGiven, session, p.Seq) {
+		s.unstoreAt(placeGiven, session, p.Seq, m)
 	}
 	r.lost = append(r.lost, d)
 }

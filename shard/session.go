@@ -172,18 +172,29 @@ func (s *Shard) handOn(ss *session) (all []*sharedDelivery) {
 		}
 		next := s.newSharedDelivery(d.msg.Retain(), *d.share)
 		if d.place != 0 && d.place != placeGrouped {
-			if r := s.newReceipt(nil, 0, 0); r != nil {
-				at, number, seq, m := d.place, ss.number, d.seq, d.msg.Retain()
-				r.then = func() {
-					s.unstoreAt(at, number, seq, m)
-					m.Release()
-				}
-				next.receipt, d.place = r, 0
+			if s.unstoreAfter(next, d.place, ss.number, d.seq) {
+				d.place = 0
 			}
 		}
 		all = append(all, next)
 	}
 	return all
+}
+
+// unstoreAfter lets the record of a delivery, at p in the store, stay until another member has its message on disk or does not
+// need it. It reports false where nobody waits for the store: the record can go at once.
+func (s *Shard) unstoreAfter(next *sharedDelivery, p place, number, seq uint64) bool {
+	r := s.newReceipt(nil, 0, 0)
+	if r == nil {
+		return false
+	}
+	m := next.msg.Retain()
+	r.then = func() {
+		s.unstoreAt(p, number, seq, m)
+		m.Release()
+	}
+	next.receipt = r
+	return true
 }
 
 // releaseOutbound gives back every queued message.

@@ -549,16 +549,11 @@ func (s *Shard) unstoreAt(p place, session, seq uint64, m *Message) {
 		}
 		return
 	}
-	s.change(s.batchFor(false), deleteDelivery(session, seq, m), nil)
-}
-
-// deleteDelivery makes the change that forgets a delivery; m, which may be nil, is retained for it.
-func deleteDelivery(session, seq uint64, m *Message) persist.Op {
 	op := persist.Op{Kind: persist.DeleteDelivery, Session: session, Seq: seq}
 	if m != nil {
 		op.Ref, op.Message = -1, m.Retain()
 	}
-	return op
+	s.change(s.batchFor(false), op, nil)
 }
 
 // storeInbound stores a QoS 2 message that a durable session holds until its PUBREL.

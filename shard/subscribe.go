@@ -23,6 +23,14 @@ type pendingSuback struct {
 	waiting  int
 }
 
+// orNew returns p, or a new one for a packet of c when it is nil.
+func (p *pendingSuback) orNew(c *client, id uint16) *pendingSuback {
+	if p != nil {
+		return p
+	}
+	return &pendingSuback{key: c.session.key, gen: c.session.gen, serial: c.serial, id: id}
+}
+
 // subscribe handles SUBSCRIBE: filters go into the index, and with it into the interest table, before the SUBACK
 // [MQTT-3.8.4-1]; retained messages follow it.
 func (s *Shard) subscribe(c *client, h codec.Header, body []byte) error {
@@ -56,22 +64,18 @@ func (s *Shard) enterFilters(c *client, id uint16, subID uint32, filters []codec
 		code, join := s.subscribeOne(c, ss, &filters[i], subID)
 		s.codes = append(s.codes, byte(code))
 		if join != nil {
-			if pending == nil {
-				pending = &pendingSuback{key: ss.key, gen: ss.gen, serial: c.serial, id: id}
-			}
+			pending = pending.orNew(c, id)
 			pending.waiting++
 			join.pending = pending
 			s.post(join.home, mailJoin, 0, join)
 		}
 	}
 	gather := s.loops > 1 && len(s.fetches) > 0 && len(s.fetches) <= gatherMax
-	if gather && pending == nil {
-		pending = &pendingSuback{key: ss.key, gen: ss.gen, serial: c.serial, id: id}
+	if gather {
+		pending = pending.orNew(c, id)
 	}
 	if stored = s.endChange(stored); stored != nil {
-		if pending == nil {
-			pending = &pendingSuback{key: ss.key, gen: ss.gen, serial: c.serial, id: id}
-		}
+		pending = pending.orNew(c, id)
 		pending.waiting++
 		stored.then = func() { s.completeSuback(pending) }
 		s.holdSubscriber(c)
@@ -123,19 +127,13 @@ func (s *Shard) subscribeOne(c *client, ss *session, f *codec.Subscription, subI
 	}
 	if ss.isDurable() && s.broker.trouble.Load() {
 		s.count.RefusedStoring++
-		if c.version == codec.V5 {
-			return codec.QuotaExceeded, nil
-		}
-		return codec.UnspecifiedError, nil
+		return c.overQuota(), nil
 	}
 	known := ss.subs.find(filter) >= 0
 	if !known {
 		if limit := s.cfg.MaxSubscriptions; limit > 0 && ss.subs.weight+filterWeight(filter) > limit {
 			s.count.RefusedSubscriptions++
-			if c.version == codec.V5 {
-				return codec.QuotaExceeded, nil
-			}
-			return codec.UnspecifiedError, nil
+			return c.overQuota(), nil
 		}
 		filter = strings.Clone(filter)
 		ss.subs.add(filter)
@@ -162,6 +160,14 @@ func (s *Shard) subscribeOne(c *client, ss *session, f *codec.Subscription, subI
 		s.fetches = append(s.fetches, s.newReplay(filter, sub))
 	}
 	return codec.ReasonCode(qos), nil
+}
+
+// overQuota is what a SUBACK says of a filter that a limit forbids.
+func (c *client) overQuota() codec.ReasonCode {
+	if c.version == codec.V5 {
+		return codec.QuotaExceeded
+	}
+	return codec.UnspecifiedError
 }
 
 // subscriptionFlags translates the subscription options. A bridge's subscriptions are no-local and
