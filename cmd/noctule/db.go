@@ -97,8 +97,8 @@ func importDB(w io.Writer, file, database string, replace bool) error {
 		if err := lockedOut(dir); err != nil {
 			return errors.Join(err, os.RemoveAll(making))
 		}
-		aside := dir + ".replaced-" + time.Now().UTC().Format("20060102T150405.000")
-		if err := os.Rename(dir, aside); err != nil {
+		aside, err := setAside(dir, "replaced")
+		if err != nil {
 			return err
 		}
 		fmt.Fprintf(w, "The store that was there is %s now.\n", aside)

@@ -77,8 +77,8 @@ func prepareStore(path, dir string, log *logging.Log) error {
 	}
 	switch {
 	case have && kind == fileMissing && exists(filepath.Join(dir, noteMark)):
-		aside := dir + ".removed-" + time.Now().UTC().Format("20060102T150405.000")
-		if err := os.Rename(dir, aside); err != nil {
+		aside, err := setAside(dir, "removed")
+		if err != nil {
 			return fmt.Errorf("set aside the store of the removed file %s: %w", path, err)
 		}
 		log.Logf(logging.Warning, "Warning: %s was removed, so the broker starts without what was stored. That is in %s now.", path, aside)
@@ -90,6 +90,12 @@ func prepareStore(path, dir string, log *logging.Log) error {
 		log.Logf(logging.Warning, "Warning: %s is neither a database of Mosquitto's nor a note of this broker; it is left alone.", path)
 	}
 	return nil
+}
+
+// setAside renames a store's directory, and returns its new name.
+func setAside(dir, why string) (aside string, err error) {
+	aside = dir + "." + why + "-" + time.Now().UTC().Format("20060102T150405.000")
+	return aside, os.Rename(dir, aside)
 }
 
 // fileKinds are what the persistence file may be.
@@ -116,7 +122,7 @@ func fileKind(path string) (fileKinds, error) {
 	switch first, _, _ := strings.Cut(noteText, "\n"); {
 	case bytes.HasPrefix(head[:n], mosquittoMagic):
 		return fileMosquitto, nil
-	case strings.HasPrefix(first, string(head[:n])), bytes.HasPrefix(head[:n], []byte(first[:min(len(first), len(head))])):
+	case strings.HasPrefix(first, string(head[:n])): // the line is longer than the head
 		return fileNote, nil
 	}
 	return fileOther, nil
