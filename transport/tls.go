@@ -141,7 +141,7 @@ func (l *TLSLayer) decrypt(up, down, b []byte) (newUp, newDown []byte, err error
 		l.wire.in = nil
 	} else {
 		up, err = l.readLent(up, b)
-		forgetMessages(l.conn)
+		forgetRead(l.conn)
 	}
 	down, l.wire.out = l.wire.out, nil
 	switch {

@@ -16,11 +16,13 @@ import (
 // nothing is in them: 3.5 KiB remain of 7 to 30. If they are not found, connections keep them and are read through tlsWire; a
 // test says so.
 //
-// The input buffer is also lent the bytes that came, so that they are decrypted where they are.
+// The input buffer is also lent the bytes that came, so that they are decrypted where they are. The reader of decrypted bytes
+// would then hold on to them when it is at their end.
 
 // connOffsets are where the fields are in a tls.Conn.
 type connOffsets struct {
 	rawInput, hand     uintptr // bytes.Buffer
+	input              uintptr // bytes.Reader
 	peerCertificates   uintptr // []*x509.Certificate
 	verifiedChains     uintptr // [][]*x509.Certificate
 	buffersOK, certsOK bool
@@ -39,7 +41,8 @@ func findOffsets() *connOffsets {
 		*at = f.Offset
 		return ok && f.Type == typ
 	}
-	o.buffersOK = find("rawInput", reflect.TypeFor[bytes.Buffer](), &o.rawInput) && find("hand", reflect.TypeFor[bytes.Buffer](), &o.hand)
+	o.buffersOK = find("rawInput", reflect.TypeFor[bytes.Buffer](), &o.rawInput) && find("hand", reflect.TypeFor[bytes.Buffer](), &o.hand) &&
+		find("input", reflect.TypeFor[bytes.Reader](), &o.input)
 	o.certsOK = find("peerCertificates", reflect.TypeFor[[]*x509.Certificate](), &o.peerCertificates) &&
 		find("verifiedChains", reflect.TypeFor[[][]*x509.Certificate](), &o.verifiedChains)
 	return &o
@@ -62,14 +65,17 @@ func forgetCertificates(conn *tls.Conn) {
 	}
 }
 
-// forgetMessages lets go of the buffer of handshake messages, if it is empty.
-func forgetMessages(conn *tls.Conn) {
+// forgetRead lets go of what was lent, and of the buffer of handshake messages, where all of it was read.
+func forgetRead(conn *tls.Conn) {
 	o := offsets.Load()
 	if !o.buffersOK {
 		return
 	}
 	if hand := (*bytes.Buffer)(unsafe.Add(unsafe.Pointer(conn), o.hand)); hand.Len() == 0 && hand.Cap() > 0 {
 		*hand = bytes.Buffer{}
+	}
+	if input := (*bytes.Reader)(unsafe.Add(unsafe.Pointer(conn), o.input)); input.Len() == 0 {
+		*input = bytes.Reader{}
 	}
 }
 

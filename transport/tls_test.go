@@ -21,6 +21,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"weak"
 )
 
 // authority issues the certificates of a test.
@@ -584,31 +585,10 @@ func TestTLSCloseSaysSo(t *testing.T) {
 	a := newAuthority(t)
 	pair, _ := a.issue("broker", ecKey(t), nil)
 	loop := newFakeLoop(newTLS(t, TLSOptions{Pairs: []KeyPair{pair}}))
-	near, far := net.Pipe()
-	client := tls.Client(near, &tls.Config{RootCAs: a.pool(), ServerName: "broker"})
-	shaken := make(chan error, 1)
-	go func() { shaken <- client.Handshake() }()
-	b := make([]byte, 32<<10)
-	for loop.layer.conn == nil || loop.layer.shaking != nil {
-		n, err := far.Read(b)
-		fatal(t, err)
-		out, err := loop.in(b[:n])
-		fatal(t, err)
-		if loop.layer.shaking != nil {
-			<-loop.woken
-			out2, err := loop.in(nil)
-			fatal(t, err)
-			out = append(out, out2...)
-		}
-		if len(out) > 0 {
-			_, err = far.Write(out)
-			fatal(t, err)
-		}
-	}
+	client, far := shakeHands(t, loop, a)
 	go func() {
 		_, _ = far.Write(loop.layer.Close(loop.layer.Out(nil, []byte("bye"))))
 	}()
-	fatal(t, <-shaken)
 	if got, err := io.ReadAll(client); err != nil || string(got) != "bye" {
 		t.Errorf("the client read %q, %v", got, err)
 	}
@@ -703,29 +683,8 @@ func TestTLSSmallMessagesAllocateNothing(t *testing.T) {
 	a := newAuthority(t)
 	pair, _ := a.issue("broker", ecKey(t), nil)
 	loop := newFakeLoop(newTLS(t, TLSOptions{Pairs: []KeyPair{pair}}))
-	near, far := net.Pipe()
-	client := tls.Client(near, &tls.Config{RootCAs: a.pool(), ServerName: "broker"})
-	go func() { _ = client.Handshake(); _, _ = client.Read(make([]byte, 1)) }()
-	in := make([]byte, 32<<10)
-	step := func() {
-		n, err := far.Read(in)
-		fatal(t, err)
-		out, err := loop.in(in[:n])
-		fatal(t, err)
-		if loop.layer.Holds() {
-			<-loop.woken
-			more, err := loop.in(nil)
-			fatal(t, err)
-			out = append(out, more...)
-		}
-		if len(out) > 0 {
-			_, err = far.Write(out)
-			fatal(t, err)
-		}
-	}
-	for loop.layer.conn == nil || loop.layer.shaking != nil {
-		step()
-	}
+	client, far := shakeHands(t, loop, a)
+	go func() { _, _ = client.Read(make([]byte, 1)) }()
 	const rounds = 200
 	records := make(chan []byte, rounds+10)
 	go func() {
@@ -734,9 +693,7 @@ func TestTLSSmallMessagesAllocateNothing(t *testing.T) {
 		}
 	}()
 	for range cap(records) {
-		n, err := far.Read(in)
-		fatal(t, err)
-		records <- bytes.Clone(in[:n])
+		records <- readSome(t, far)
 	}
 	up, down := make([]byte, 0, 64<<10), make([]byte, 0, 64<<10)
 	allocated := testing.AllocsPerRun(rounds, func() {
@@ -750,4 +707,58 @@ func TestTLSSmallMessagesAllocateNothing(t *testing.T) {
 	if allocated > 0 {
 		t.Errorf("%v allocations for each message", allocated)
 	}
+}
+
+// TestTLSKeepsNothingThatItWasLent is about the bytes of a read, of which the tls.Conn must not keep hold when it has read them.
+func TestTLSKeepsNothingThatItWasLent(t *testing.T) {
+	a := newAuthority(t)
+	pair, _ := a.issue("broker", ecKey(t), nil)
+	loop := newFakeLoop(newTLS(t, TLSOptions{Pairs: []KeyPair{pair}}))
+	client, far := shakeHands(t, loop, a)
+	go func() { _, _ = client.Write(make([]byte, 12_000)) }()
+	lent := func() weak.Pointer[byte] {
+		b := readSome(t, far)
+		_, err := loop.in(b)
+		fatal(t, err)
+		return weak.Make(&b[0])
+	}()
+	runtime.GC()
+	if lent.Value() != nil {
+		t.Error("what was read is still held")
+	}
+	runtime.KeepAlive(loop)
+}
+
+// shakeHands lets a client and the layer of loop do a handshake, and returns the client and the layer's end of its connection.
+func shakeHands(t *testing.T, loop *fakeLoop, a *authority) (client *tls.Conn, far net.Conn) {
+	t.Helper()
+	near, far := net.Pipe()
+	client = tls.Client(near, &tls.Config{RootCAs: a.pool(), ServerName: "broker"})
+	shaken := make(chan error, 1)
+	go func() { shaken <- client.Handshake() }()
+	for loop.layer.conn == nil || loop.layer.shaking != nil {
+		out, err := loop.in(readSome(t, far))
+		fatal(t, err)
+		if loop.layer.shaking != nil {
+			<-loop.woken
+			more, err := loop.in(nil)
+			fatal(t, err)
+			out = append(out, more...)
+		}
+		if len(out) > 0 {
+			_, err = far.Write(out)
+			fatal(t, err)
+		}
+	}
+	fatal(t, <-shaken)
+	return client, far
+}
+
+// readSome returns what one read gives, in a slice of its own.
+func readSome(t *testing.T, conn net.Conn) []byte {
+	t.Helper()
+	b := make([]byte, 32<<10)
+	n, err := conn.Read(b)
+	fatal(t, err)
+	return b[:n]
 }
