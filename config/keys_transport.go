@@ -65,7 +65,7 @@ var transportKeys = []Key{
 	{Name: "websockets_log_level", Type: Number, Default: "0", Area: transportArea, Class: NoEffect, max: 1<<31 - 1, clamp: true,
 		Help: "What the WebSocket library logs", Why: "the library does not log", set: numberInto(func(c *Config) *int { return &c.WebSockets.LogLevel })},
 	{Name: "http_dir", Scope: PerListener, Type: Text, Area: transportArea, Values: "a directory",
-		Help: "Directory of files that a WebSocket listener serves over HTTP; they are read at start and on SIGHUP, 192 KiB each and 16 MiB together at most", set: listenerTextInto(func(l *Listener) *string { return &l.HTTPDir })},
+		Help: "Directory of files that a WebSocket listener serves over HTTP; they are read into memory at start and on SIGHUP, 64 MiB at most", set: listenerTextInto(func(l *Listener) *string { return &l.HTTPDir })},
 }
 
 // tlsText and tlsBool are TLS keys of one field.

@@ -10,33 +10,38 @@ import (
 	"testing"
 )
 
-// TestHTTPDir gets files and opens a WebSocket on one port.
+// TestHTTPDir gets files, large ones too, and opens a WebSocket on one port.
 func TestHTTPDir(t *testing.T) {
 	dir := t.TempDir()
-	large := strings.Repeat("x", 192<<10)
-	for name, text := range map[string]string{"index.html": "<p>home", "large.txt": large, "larger.txt": large + "x"} {
+	large := strings.Repeat("0123456789abcdef", 1<<19)
+	for name, text := range map[string]string{"index.html": "<p>home", "large.txt": large} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	b := start(t, "protocol auto", "http_dir "+dir)
-	get := func(path string, status int, want string) {
+	get := func(c *http.Client, url string, status int, want string) {
 		t.Helper()
-		response, err := http.Get(fmt.Sprintf("http://%s%s", b.addr(), path))
+		response, err := c.Get(url)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer response.Body.Close()
 		if body, err := io.ReadAll(response.Body); err != nil || response.StatusCode != status || string(body) != want {
-			t.Fatalf("%s: %s, %d bytes, %v", path, response.Status, len(body), err)
+			t.Fatalf("%s: %s, %d bytes, %v", url, response.Status, len(body), err)
 		}
 	}
+	a := newAuthority(t)
+	overTLS := &http.Client{Transport: &http.Transport{TLSClientConfig: a.config()}}
+	defer overTLS.CloseIdleConnections()
+	site := []string{"protocol auto", "http_dir " + dir}
+	plain, encrypted := start(t, site...), a.startTLS(ecKey(t), site...)
 	for range 3 { // over one connection
-		get("/", http.StatusOK, "<p>home")
-		get("/large.txt", http.StatusOK, large)
-		get("/larger.txt", http.StatusNotFound, "")
-		get("/none", http.StatusNotFound, "")
+		for url, c := range map[string]*http.Client{"http://" + plain.addr(): http.DefaultClient, fmt.Sprintf("https://localhost:%d", encrypted.port): overTLS} {
+			get(c, url+"/", http.StatusOK, "<p>home")
+			get(c, url+"/large.txt", http.StatusOK, large)
+			get(c, url+"/none", http.StatusNotFound, "")
+		}
 	}
-	over(t, dialSocket(t, b), name(t, "socket"))
-	joinRaw(t, b, name(t, "plain"), "", "")
+	over(t, dialSocket(t, plain), name(t, "socket"))
+	joinRaw(t, plain, name(t, "plain"), "", "")
 }

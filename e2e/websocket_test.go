@@ -266,6 +266,29 @@ func TestWebSocketDisconnectIsSeenBeforeTheClose(t *testing.T) {
 	}
 }
 
+// TestWebSocketCloseBehindConnect has both in one segment; about half of the clients move to another loop between the two.
+func TestWebSocketCloseBehindConnect(t *testing.T) {
+	b := start(t, "protocol websockets")
+	for i := range 20 {
+		s := dialSocket(t, b)
+		var both bytes.Buffer
+		for _, f := range []ws.Frame{ws.NewBinaryFrame(connectBytes(fmt.Sprint("short-", i), "", "")), ws.NewCloseFrame(ws.NewCloseFrameBody(1000, ""))} {
+			if err := ws.WriteFrame(&both, ws.MaskFrame(f)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := s.Conn.Write(both.Bytes()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, s); s.status != 1000 {
+			t.Fatal(err)
+		}
+		if _, err := s.in.ReadByte(); err != io.EOF {
+			t.Fatalf("client %d: %v", i, err)
+		}
+	}
+}
+
 // TestWebSocketMistakes holds what ends a WebSocket v3.1.1 [MQTT-6.0.0-1], v5 [MQTT-6.0.0-1].
 func TestWebSocketMistakes(t *testing.T) {
 	b := start(t, "protocol websockets", "max_packet_size 2000000")
@@ -384,18 +407,27 @@ func TestWebSocketLeavesNothing(t *testing.T) {
 
 // TestHeadersThatDoNotCome sends the beginning of what must come first and waits.
 func TestHeadersThatDoNotCome(t *testing.T) {
-	f := func(lines, beginning string) {
+	f := func(what, beginning string, lines ...string) {
 		t.Helper()
-		b := start(t, lines, "connect_timeout 1")
-		b.expect(t, "disconnected: no CONNECT in time.", func() {
+		b := start(t, append(lines, "connect_timeout 1")...)
+		b.expect(t, "disconnected: no "+what+" in time.", func() {
 			if got := refusedRequest(t, b, beginning); got != "" {
 				t.Fatalf("%q", got)
 			}
 		})
 	}
-	f("protocol websockets", upgradeRequest)
-	f("protocol auto", upgradeRequest)
-	f("protocol auto", "")
-	f("enable_proxy_protocol 1", "PROXY TCP4 ")
-	f("enable_proxy_protocol 2", "\r\n\r\n\x00\r\nQUIT\n\x21")
+	a := newAuthority(t)
+	certFile, keyFile, _ := a.issue("localhost", ecKey(t), nil)
+	withTLS := []string{"certfile " + certFile, "keyfile " + keyFile}
+	hello := string(clientHello(t))
+	f("HTTP request for a WebSocket", upgradeRequest, "protocol websockets")
+	f("HTTP request for a WebSocket", upgradeRequest, "protocol auto")
+	f("CONNECT", "", "protocol auto")
+	f("CONNECT", "\x10\x0c\x00\x04MQTT")
+	f("PROXY header", "PROXY TCP4 ", "enable_proxy_protocol 1")
+	f("PROXY header", "\r\n\r\n\x00\r\nQUIT\n\x21", "enable_proxy_protocol 2")
+	f("PROXY header", "", append(withTLS, "enable_proxy_protocol 2")...)
+	f("TLS handshake", "", withTLS...)
+	f("TLS handshake", hello[:100], append(withTLS, "protocol websockets")...)
+	f("TLS handshake", "PROXY UNKNOWN\r\n"+hello[:5], append(withTLS, "enable_proxy_protocol 1")...)
 }

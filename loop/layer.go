@@ -3,6 +3,7 @@ package loop
 import (
 	"errors"
 	"net/netip"
+	"slices"
 )
 
 // Layer is a transport between the socket and the handler: a PROXY header, TLS, WebSocket. Each belongs to one connection, is
@@ -26,6 +27,19 @@ type Dropper interface{ Drop() }
 // Holder is a layer that at times wants nothing more from below until it was woken.
 type Holder interface{ Holds() bool }
 
+// Pourer is a layer that may have more to answer than should wait in the output.
+type Pourer interface {
+	Layer
+	// Pour appends the next part of it to down, some KiB; nothing when there is no more.
+	Pour(down []byte) []byte
+}
+
+// Waiter is a layer that needs something of the peer before it lets bytes through.
+type Waiter interface {
+	// Waits returns what that is, in the peer's terms; empty when it has it.
+	Waits() string
+}
+
 // Waker lets a layer be called again, when something that it left to another thread is done.
 type Waker struct {
 	loop  *Loop
@@ -41,8 +55,10 @@ func (w Waker) Wake() {
 type wire struct {
 	layers []Layer // the lowest first
 	holder Holder  // one of them, or nil
+	pourer Pourer  // the same
 	raw    output  // for the socket; Conn.out is above all layers
 	peer   any     // see SetPeer
+	failed error   // of a layer: the connection ends when what came before was handled, wherever it then is
 	closed bool    // the layers' Close was called
 }
 
@@ -67,7 +83,23 @@ func (c *Conn) SetLayers(layers ...Layer) {
 		if h, ok := layer.(Holder); ok {
 			c.wire.holder = h
 		}
+		if p, ok := layer.(Pourer); ok {
+			c.wire.pourer = p
+		}
 	}
+}
+
+// Waits returns what the lowest layer that lets nothing through needs of the peer; empty when all do.
+func (c *Conn) Waits() string {
+	if c.wire == nil {
+		return ""
+	}
+	for _, layer := range c.wire.layers {
+		if w, ok := layer.(Waiter); ok && w.Waits() != "" {
+			return w.Waits()
+		}
+	}
+	return ""
 }
 
 // SetPeer keeps what the layers of this connection share with its handler. It moves with the connection. After SetLayers.
@@ -121,7 +153,6 @@ func (l *Loop) readLayers(c *Conn) {
 // rise takes bytes from the socket through the layers to the handler. What came before an error is handled before it.
 func (l *Loop) rise(c *Conn, b []byte) {
 	w := c.wire
-	var failed error
 	side := 0
 	for i := 0; i < len(w.layers); i++ {
 		side ^= 1 // by turns, because b is in the other one
@@ -133,8 +164,8 @@ func (l *Loop) rise(c *Conn, b []byte) {
 				err = errAnswers
 			}
 		}
-		if err != nil && failed == nil {
-			failed = err
+		if err != nil && w.failed == nil {
+			w.failed = err
 		}
 		if w.layers[i].Passes() {
 			w.layers = append(w.layers[:i:i], w.layers[i+1:]...)
@@ -147,8 +178,13 @@ func (l *Loop) rise(c *Conn, b []byte) {
 	if len(b) > 0 {
 		l.feedMore(c, b)
 	}
-	if failed != nil && c.flags&flagClosing == 0 {
-		c.end(&ending{err: failed})
+	c.endIfFailed()
+}
+
+// endIfFailed ends a connection of which a layer has failed.
+func (c *Conn) endIfFailed() {
+	if c.wire != nil && c.wire.failed != nil && c.flags&flagClosing == 0 {
+		c.end(&ending{err: c.wire.failed})
 	}
 }
 
@@ -224,6 +260,18 @@ func (l *Loop) wrap(c *Conn) {
 				l.sink(c, i, l.down)
 			}
 		}
+	}
+}
+
+// pour takes what a layer has to answer beside what it said in In, as much as the raw output has room for. The connection is
+// then flushed again, after the others.
+func (l *Loop) pour(c *Conn) {
+	w := c.wire
+	for w.raw.unsent < rawMax {
+		if l.down = w.pourer.Pour(l.down[:0]); len(l.down) == 0 {
+			return
+		}
+		l.sink(c, slices.Index(w.layers, Layer(w.pourer)), l.down)
 	}
 }
 

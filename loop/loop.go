@@ -639,6 +639,7 @@ func (l *Loop) adopt(h *handover) {
 	l.handler.Adopted(c, h.state)
 	if c.flags&(flagClosing|flagFree) == 0 {
 		l.feed(c, h.rest, false)
+		c.endIfFailed()
 	}
 	l.readOn(c, true)
 }

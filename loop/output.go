@@ -131,6 +131,9 @@ func (l *Loop) flush(c *Conn) {
 	o := &c.out
 	if c.wire != nil {
 		o = &c.wire.raw
+		if c.wire.pourer != nil {
+			l.pour(c)
+		}
 	}
 	for {
 		if c.wire != nil {

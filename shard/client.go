@@ -484,7 +484,11 @@ func (s *Shard) clientDue(c *client) {
 			s.refuseWith(c, refusedBusy)
 			return
 		}
-		s.close(c, disconnectedBy("no CONNECT in time", 0), false)
+		waits := "CONNECT"
+		if lower := c.conn.Waits(); lower != "" {
+			waits = lower
+		}
+		s.close(c, disconnectedBy("no "+waits+" in time", 0), false)
 	case connected:
 		due := c.lastSeen + int64(c.keepAlive)*second*3/2
 		if c.session.throttled > 0 || c.crowded || c.answering || c.subscribing || c.waiting || c.slowed {

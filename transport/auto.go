@@ -47,5 +47,21 @@ func (a *Auto) Close(down []byte) []byte {
 	return down
 }
 
+// Waits is loop.Waiter's.
+func (a *Auto) Waits() string {
+	if a.socket != nil {
+		return a.socket.Waits()
+	}
+	return ""
+}
+
+// Pour is loop.Pourer's.
+func (a *Auto) Pour(down []byte) []byte {
+	if a.socket != nil {
+		return a.socket.Pour(down)
+	}
+	return down
+}
+
 // Passes is loop.Layer's.
 func (a *Auto) Passes() bool { return a.plain }

@@ -23,8 +23,8 @@ type Files struct {
 // answer is the status line and headers of a file, and the file.
 type answer struct{ head, body string }
 
-// LoadFiles reads a directory and those below it. left names files that are not served: what is larger than 192 KiB, what
-// comes after 16 MiB, and what cannot be read. An error is about the directory as a whole. Links are followed inside the
+// LoadFiles reads a directory and those below it. left names files that are not served: what does not fit into 64 MiB of memory
+// with those before it, or into 4,096 files, and what cannot be read. An error is about the directory as a whole. Links are followed inside the
 // directory only.
 func LoadFiles(dir string) (files *Files, left []string, err error) {
 	root, err := os.OpenRoot(dir)
@@ -54,11 +54,11 @@ func LoadFiles(dir string) (files *Files, left []string, err error) {
 // load reads a file, if it may be served.
 func (f *Files) load(root *os.Root, name string) bool {
 	info, err := root.Stat(name)
-	if err != nil || !info.Mode().IsRegular() || info.Size() > fileMax || len(f.answers) >= fileCount {
+	if err != nil || !info.Mode().IsRegular() || f.bytes+int(min(info.Size(), filesMax+1)) > filesMax || len(f.answers) >= fileCount {
 		return false
 	}
 	body, err := root.ReadFile(name)
-	if err != nil || len(body) > fileMax || f.bytes+len(body) > filesMax {
+	if err != nil || f.bytes+len(body) > filesMax {
 		return false
 	}
 	f.bytes += len(body)
@@ -90,15 +90,15 @@ const (
 	answerNotAllowed = "HTTP/1.1 405 Method Not Allowed\r\nAllow: GET, HEAD\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 )
 
-// serve answers a whole request if it is not for a WebSocket. The connection stays, for more requests or a WebSocket, until the
+// serve answers a whole request if it is not for a WebSocket; body is what is to be sent behind newDown. The connection stays, for more requests or a WebSocket, until the
 // time limit for CONNECT.
-func (f *Files) serve(down, request []byte) (newDown []byte, served bool, err error) {
+func (f *Files) serve(down, request []byte) (newDown []byte, body string, served bool, err error) {
 	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(request)))
 	if err != nil || r.Header.Get("Upgrade") != "" {
-		return down, false, nil
+		return down, "", false, nil
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead || r.ContentLength != 0 {
-		return append(down, answerNotAllowed...), true, errMethod
+		return append(down, answerNotAllowed...), "", true, errMethod
 	}
 	a, ok := f.answers[r.URL.Path]
 	if !ok {
@@ -107,8 +107,8 @@ func (f *Files) serve(down, request []byte) (newDown []byte, served bool, err er
 	if r.Method == http.MethodHead {
 		a.body = ""
 	}
-	if len(down) > 0 && len(down)+len(a.head)+len(a.body) > fileMax {
-		return down, true, errPipelined
+	if down = append(down, a.head...); len(down)+len(a.body) <= pourBytes {
+		return append(down, a.body...), "", true, nil
 	}
-	return append(append(down, a.head...), a.body...), true, nil
+	return down, a.body, true, nil
 }

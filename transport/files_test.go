@@ -29,8 +29,11 @@ func site(t *testing.T) string {
 	write(filepath.Join(dir, "index.html"), "<p>home")
 	write(filepath.Join(dir, "page.css"), "x{}")
 	write(filepath.Join(dir, "a b/index.html"), "<p>below")
-	write(filepath.Join(dir, "a b/c/largest"), strings.Repeat("x", fileMax))
-	write(filepath.Join(dir, "a b/c/larger"), strings.Repeat("x", fileMax+1))
+	write(filepath.Join(dir, "a b/c/large"), strings.Repeat("large ", 100_000))
+	write(filepath.Join(dir, "z"), "")
+	if err := os.Truncate(filepath.Join(dir, "z"), filesMax-600_000); err != nil { // too much, with those before it
+		t.Fatal(err)
+	}
 	for name, target := range map[string]string{"inside": "page.css", "outside": outside, "up": "../../outside", "dir": "a b"} {
 		if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
@@ -41,7 +44,7 @@ func site(t *testing.T) string {
 
 func TestFilesAreServed(t *testing.T) {
 	files, left, err := LoadFiles(site(t))
-	if slices.Sort(left); err != nil || !slices.Equal(left, []string{"a b/c/larger", "dir", "outside", "up"}) {
+	if slices.Sort(left); err != nil || !slices.Equal(left, []string{"dir", "outside", "up", "z"}) {
 		t.Fatal(left, err)
 	}
 	settings := &WebSocketSettings{Files: files}
@@ -74,18 +77,19 @@ func TestFilesAreServed(t *testing.T) {
 	f(get("/inside"), answer("text/plain", "3", "x{}"), "")
 	f(get("/a%20b/"), answer("text/html", "8", "<p>below"), "")
 	f(get("/a%20b"), "HTTP/1.1 302 Found\r\nLocation: /a%20b/\r\nContent-Length: 0\r\n\r\n", "")
-	for _, path := range []string{"/outside", "/up", "/../outside", "/%2e%2e/outside", "/a%20b/c/larger", "/dir/", "/none", "/a%20b/c/"} {
+	for _, path := range []string{"/outside", "/up", "/../outside", "/%2e%2e/outside", "/z", "/dir/", "/none", "/a%20b/c/"} {
 		f(get(path), answerNotFound, "")
 	}
 	f(strings.Replace(get("/"), "GET", "HEAD", 1), answer("text/html", "7", ""), "")
 	f(get("/")+get("/none")+request(asked)+masked(ws.OpPing, true, ""), home+answerNotFound+answered+"\x8a\x00", "")
 	f(strings.Replace(get("/"), "GET", "POST", 1), answerNotAllowed, errMethod.Error())
 	f("GET / HTTP/1.1\r\nHost: broker\r\nContent-Length: 3\r\n\r\nabc", answerNotAllowed, errMethod.Error())
-	if got := serve(get("/a%20b/c/largest")); got.err != "" || len(got.down) < fileMax {
-		t.Fatal(got)
-	}
-	if got := serve(get("/a%20b/c/largest") + get("/")); got.err != errPipelined.Error() {
-		t.Fatal(got.err)
+	large := get("/a%20b/c/large")
+	f(large, answer("text/plain", "600000", strings.Repeat("large ", 100_000)), "")
+	for _, next := range []string{get("/"), request(asked)} {
+		if got := serve(large + next); got.err != errPipelined.Error() {
+			t.Fatal(got.err)
+		}
 	}
 }
 

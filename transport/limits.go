@@ -17,10 +17,10 @@ const (
 	frameBytesMax = packetHeaderMax + 268_435_455
 	// packetHeaderMax is how many bytes a packet of MQTT may have beside what its length counts.
 	packetHeaderMax = 5
-	// fileMax is the largest file of http_dir that is served: an answer waits in the output whole. filesMax is all of them, which
-	// stay in memory, fileCount how many.
-	fileMax   = 192 << 10
-	filesMax  = 16 << 20
+	// pourBytes is how much of a file is sent at a time.
+	pourBytes = 16 << 10
+	// filesMax is how much of http_dir is served: it stays in memory. fileCount is how many files.
+	filesMax  = 64 << 20
 	fileCount = 4096
 	// controlMax is the longest payload of a control frame (RFC 6455, section 5.5). Of frames that are not whole, only the header is
 	// kept, and control frames.

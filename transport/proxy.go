@@ -88,6 +88,14 @@ func (p *Proxy) In(up, down, b []byte) (newUp, newDown []byte, err error) {
 	return up, down, nil
 }
 
+// Waits is loop.Waiter's.
+func (p *Proxy) Waits() string {
+	if p.done {
+		return ""
+	}
+	return "PROXY header"
+}
+
 // judge is whether the listener wants the client that the header told of.
 func (p *Proxy) judge() error {
 	switch {

@@ -228,6 +228,14 @@ func (l *TLSLayer) Passes() bool { return false }
 // its result.
 func (l *TLSLayer) Holds() bool { return l.shaking != nil && l.works }
 
+// Waits is loop.Waiter's.
+func (l *TLSLayer) Waits() string {
+	if l.conn != nil && l.shaking == nil {
+		return ""
+	}
+	return "TLS handshake"
+}
+
 // Drop ends a handshake that is under way. The loop calls it when the connection is gone.
 func (l *TLSLayer) Drop() {
 	if l.shaking != nil {

@@ -57,8 +57,12 @@ func (w *WebSocket) handshake(down, b []byte) (rest, newDown []byte, err error) 
 
 // upgrade answers a whole request.
 func (w *WebSocket) upgrade(down, request []byte) ([]byte, error) {
+	if w.body != "" {
+		return down, errPipelined
+	}
 	if w.settings.Files != nil {
-		if down, served, err := w.settings.Files.serve(down, request); served {
+		if down, body, served, err := w.settings.Files.serve(down, request); served {
+			w.body = body
 			return down, err
 		}
 	}

@@ -41,6 +41,7 @@ type WebSocket struct {
 	// kept is what has arrived of the HTTP request, or of a frame that cannot be judged yet: a header, or a control frame. Owned.
 	kept []byte
 	left uint64 // payload of the present data frame that is still to come
+	body string // of the file that was asked for, what was not yet sent
 	key  [4]byte
 	used uint8 // how many bytes the key was applied to, modulo 4
 
@@ -266,6 +267,22 @@ func (w *WebSocket) Close(down []byte) []byte {
 		return down
 	}
 	return w.sendClose(down, 1000)
+}
+
+// Pour is loop.Pourer's: the file that was asked for, by and by.
+func (w *WebSocket) Pour(down []byte) []byte {
+	n := min(len(w.body), pourBytes)
+	down = append(down, w.body[:n]...)
+	w.body = w.body[n:]
+	return down
+}
+
+// Waits is loop.Waiter's.
+func (w *WebSocket) Waits() string {
+	if w.open {
+		return ""
+	}
+	return "HTTP request for a WebSocket"
 }
 
 // Passes is loop.Layer's.

@@ -47,6 +47,12 @@ func take(l layer, peer *Peer, pieces ...[]byte) seen {
 			given[i] = 0xee
 		}
 	}
+	if p, ok := l.(interface{ Pour([]byte) []byte }); ok && err == nil {
+		for n := -1; n < len(down); {
+			n = len(down)
+			down = p.Pour(down)
+		}
+	}
 	s := seen{up: string(up), down: string(down), passes: l.Passes(), peer: *peer}
 	if err != nil {
 		s.err = err.Error()

@@ -80,7 +80,7 @@ func (t *transports) of(cfg *config.Config, l *config.Listener) (_ shard.Transpo
 			return nil, nil, fmt.Errorf("%w (%s, %s:%d)", err, l.Name(), l.File, l.Line)
 		}
 		if len(left) > 0 {
-			notes = append(notes, fmt.Sprintf("http_dir %s: these are not served, because they are larger than 192 KiB or cannot be read: %s",
+			notes = append(notes, fmt.Sprintf("http_dir %s: these are not served, because they cannot be read, or are more than 64 MiB together: %s",
 				l.HTTPDir, strings.Join(left, ", ")))
 		}
 		made.web.Files = files
