@@ -105,6 +105,35 @@ func status(t *testing.T, b *broker, field string) int {
 	return 0
 }
 
+// TestTLSHandshakesAreBounded leaves one handshake half open where one may be under way.
+func TestTLSHandshakesAreBounded(t *testing.T) {
+	a := newAuthority(t)
+	b := a.startTLS(ecKey(t), "max_tls_handshakes 1", "sys_interval 1")
+	hello := clientHello(t)
+	half, err := net.Dial("tcp", b.addr())
+	must(t, err)
+	_, err = half.Write(hello)
+	must(t, err)
+	_, err = half.Read(make([]byte, 1)) // it is under way
+	must(t, err)
+	b.expect(t, "disconnected: TLS error: too many handshakes are under way; see max_tls_handshakes.", func() {
+		if got := refusedRequest(t, b, string(hello)); got != "" {
+			t.Errorf("%q", got)
+		}
+	})
+	b.expect(t, "closed its connection.", func() { half.Close() })
+	c := joinTLS(t, b, a.config(), "next")
+	_, err = c.conn.Write(subscribeBytes(0, "$SYS/broker/noctule/refused/handshakes"))
+	must(t, err)
+	for {
+		_, body, err := c.packet()
+		must(t, err)
+		if strings.HasSuffix(string(body), "handshakes1") {
+			return
+		}
+	}
+}
+
 // TestTLSHandshakeStorm does many handshakes at once and holds that connected clients do not feel it, in the best of three storms,
 // because the machine has other work. The clients of the storm are another process of low priority, as they would be on
 // another machine.

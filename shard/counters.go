@@ -27,6 +27,7 @@ type Counters struct {
 	// What was refused or dropped, and why. Each has a line in the log too.
 	ProtocolErrors       uint64
 	RefusedConnections   uint64 // max_connections, global_max_connections
+	RefusedHandshakes    uint64 // max_tls_handshakes
 	RefusedConnects      uint64 // answered in CONNACK
 	RefusedLogins        uint64 // of them: not authorised, or too many wait (auth_queue_limit)
 	RefusedControl       uint64 // $CONTROL messages beyond controlQueue
@@ -59,7 +60,7 @@ func (c *Counters) add(o *Counters) {
 		{&c.Connects, &o.Connects}, {&c.Pings, &o.Pings}, {&c.Handovers, &o.Handovers}, {&c.TakeOvers, &o.TakeOvers},
 		{&c.Wills, &o.Wills}, {&c.Subscriptions, &o.Subscriptions}, {&c.Injected, &o.Injected}, {&c.Crossed, &o.Crossed},
 		{&c.Redirected, &o.Redirected}, {&c.ProtocolErrors, &o.ProtocolErrors},
-		{&c.RefusedConnections, &o.RefusedConnections}, {&c.RefusedConnects, &o.RefusedConnects},
+		{&c.RefusedConnections, &o.RefusedConnections}, {&c.RefusedHandshakes, &o.RefusedHandshakes}, {&c.RefusedConnects, &o.RefusedConnects},
 		{&c.RefusedLogins, &o.RefusedLogins}, {&c.RefusedControl, &o.RefusedControl},
 		{&c.RefusedSubscriptions, &o.RefusedSubscriptions}, {&c.RefusedRetained, &o.RefusedRetained},
 		{&c.Oversize, &o.Oversize}, {&c.RefusedTopics, &o.RefusedTopics}, {&c.TooLargeForClient, &o.TooLargeForClient},

@@ -52,6 +52,9 @@ func (s *Shard) logUnmet(c *client, err error) {
 	if p := c.peer(); c.unmet && p != nil && p.Address.IsValid() {
 		c.conn.SetRemote(p.Address)
 	}
+	if errors.Is(err, transport.ErrHandshakes) {
+		s.count.RefusedHandshakes++
+	}
 	var rejected transport.Rejection
 	switch {
 	case !errors.As(err, &rejected):

@@ -155,6 +155,8 @@ var own = []topic{
 			}
 			return n
 		})},
+	{"noctule/refused/handshakes", "Network connections closed because too many TLS handshakes were under way: `max_tls_handshakes`.",
+		counter(func(c *shard.Counters) uint64 { return c.RefusedHandshakes })},
 	{"noctule/refused/connects", "CONNECT packets refused, for whatever reason.",
 		counter(func(c *shard.Counters) uint64 { return c.RefusedConnects })},
 	{"noctule/refused/logins", "Of them: not authorised, or too many waited for their login.",

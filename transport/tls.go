@@ -70,7 +70,7 @@ func (l *TLSLayer) begin(b []byte) error {
 	var ok bool
 	if l.shaking, ok = l.tls.handshakes.begin(l.conn, &l.wire, l.wake); !ok {
 		l.ended = true
-		return errors.New("TLS error: too many handshakes are under way")
+		return ErrHandshakes
 	}
 	l.works = true
 	return nil
@@ -244,6 +244,9 @@ func (l *TLSLayer) Drop() {
 		l.ended = true
 	}
 }
+
+// ErrHandshakes is a connection that came while as many handshakes were under way as may be.
+var ErrHandshakes = errors.New("TLS error: too many handshakes are under way; see max_tls_handshakes")
 
 // NoCertificate is a client without a certificate where one is required.
 const NoCertificate Rejection = "client did not provide a certificate"

@@ -532,7 +532,7 @@ func TestTLSHandshakesInFlightAreBounded(t *testing.T) {
 		fatal(t, err)
 		loops = append(loops, loop)
 	}
-	if _, err := newFakeLoop(served).in(first); err == nil || err.Error() != "TLS error: too many handshakes are under way" {
+	if _, err := newFakeLoop(served).in(first); err != ErrHandshakes {
 		t.Errorf("the fourth: %v", err)
 	}
 	loops[0].layer.Drop()
