@@ -13,7 +13,7 @@ import (
 // What a tls.Conn keeps after its handshake is mostly what it does not need: its input buffer, which has the size of the largest
 // record it ever read, up to 33 KiB; the buffer of handshake messages, 1 to 4 KiB; and the peer's certificates, 3 KiB and more.
 // There is no call to release them. So they are found by name, if they are what they were in this version of Go, and emptied when
-// nothing is in them: 3.5 KiB remain of 7 to 30. If they are not found, connections keep them and are read through tlsWire; a
+// nothing is in them: 3 KiB remain of 7 to 30. If they are not found, connections keep them and are read through tlsWire; a
 // test says so.
 //
 // The input buffer is also lent the bytes that came, so that they are decrypted where they are. The reader of decrypted bytes
