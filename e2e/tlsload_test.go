@@ -109,9 +109,13 @@ func status(t *testing.T, b *broker, field string) int {
 func TestTLSHandshakesAreBounded(t *testing.T) {
 	a := newAuthority(t)
 	b := a.startTLS(ecKey(t), "max_tls_handshakes 1", "sys_interval 1")
+	c := joinTLS(t, b, a.config(), "watcher")
+	_, err := c.conn.Write(subscribeBytes(0, "$SYS/broker/noctule/refused/handshakes"))
+	must(t, err)
 	hello := clientHello(t)
 	half, err := net.Dial("tcp", b.addr())
 	must(t, err)
+	defer half.Close()
 	_, err = half.Write(hello)
 	must(t, err)
 	_, err = half.Read(make([]byte, 1)) // it is under way
@@ -121,10 +125,6 @@ func TestTLSHandshakesAreBounded(t *testing.T) {
 			t.Errorf("%q", got)
 		}
 	})
-	b.expect(t, "closed its connection.", func() { half.Close() })
-	c := joinTLS(t, b, a.config(), "next")
-	_, err = c.conn.Write(subscribeBytes(0, "$SYS/broker/noctule/refused/handshakes"))
-	must(t, err)
 	for {
 		_, body, err := c.packet()
 		must(t, err)
