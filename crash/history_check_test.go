@@ -98,13 +98,14 @@ func TestCheckOrder(t *testing.T) {
 		}
 	}
 	m := func(qos uint8, n int) *message {
-		return &message{publisher: "p", qos: qos, n: n, topic: "c/x", events: []event{{what: sent, who: "p"}}}
+		return &message{publisher: "p", qos: qos, n: n, topic: "c/x", events: []event{{what: sent, who: "p", at: time.Duration(n)}}}
 	}
 	one, two, three, other := m(1, 1), m(1, 2), m(1, 3), m(2, 1)
 	f(0, delivery{one, 1}, delivery{two, 1}, delivery{three, 1})
 	f(0, delivery{one, 1}, delivery{two, 1}, delivery{one, 1}, delivery{two, 1}, delivery{three, 1})
 	f(1, delivery{one, 1}, delivery{three, 1}, delivery{two, 1})
 	f(0, delivery{two, 1}, delivery{other, 2}, delivery{three, 1})
+	f(0, delivery{three, 1}, delivery{m(1, 0), 1}) // sent before it had subscribed
 }
 
 // TestRegister: what a value may be after a stop.

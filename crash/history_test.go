@@ -417,7 +417,8 @@ func (h *history) extraLocked(m *message, who string, got, possible int, deliver
 	h.failMessageLocked(twice, m, who, fmt.Sprintf("%d copies of QoS 2 came, %d were due", got, possible))
 }
 
-// checkOrderLocked wants first appearances in the order in which a publisher sent them, for each pair of QoS.
+// checkOrderLocked wants first appearances in the order in which a publisher sent them, for each pair of QoS. Of what was sent
+// before r had subscribed, it may get the repetition alone, later than what was sent behind it.
 func (h *history) checkOrderLocked(r *receiver) {
 	type flow struct {
 		publisher string
@@ -431,7 +432,7 @@ func (h *history) checkOrderLocked(r *receiver) {
 	seen := map[arrival]bool{}
 	for _, d := range r.got {
 		f := flow{d.m.publisher, d.m.qos, d.qos}
-		if a := (arrival{f, d.m.n}); seen[a] || slices.ContainsFunc(d.m.events, func(e event) bool { return e.what == abandoned }) {
+		if a := (arrival{f, d.m.n}); seen[a] || r.since == 0 || d.m.events[0].at < r.since || slices.ContainsFunc(d.m.events, func(e event) bool { return e.what == abandoned }) {
 			continue
 		} else {
 			seen[a] = true
