@@ -113,7 +113,9 @@ dist: ## static binaries for amd64, arm64, armv7 and armv6 in dist/
 	CGO_ENABLED=0 GOARCH=arm GOARM=6 $(GO) build -trimpath -ldflags '-s -w' -o dist/noctule-linux-armv6 ./cmd/noctule
 
 .PHONY: install
-install: build ## install binary, man pages, completions and example configuration under PREFIX
+install: ## install binary, man pages, units of systemd, completions and examples under PREFIX
+	@if command -v $(GO) >/dev/null; then $(MAKE) --no-print-directory build; \
+	elif [ ! -x $(BIN) ]; then echo "$(GO) is not in the PATH: run make build first, as a user who has it" >&2; exit 1; fi
 	install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/sbin/noctule
 	install -D -m 644 man/noctule.8 $(DESTDIR)$(PREFIX)/share/man/man8/noctule.8
 	install -D -m 644 man/noctule.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/noctule.conf.5
@@ -121,7 +123,16 @@ install: build ## install binary, man pages, completions and example configurati
 	install -D -m 644 scripts/completion/noctule.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/noctule
 	install -D -m 644 scripts/completion/noctule.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/noctule.fish
 	install -D -m 644 scripts/completion/noctule.zsh $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_noctule
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed 's|/usr/sbin/noctule|$(PREFIX)/sbin/noctule|' scripts/noctule.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/noctule.service
+	install -m 644 scripts/noctule.socket $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -D -m 644 scripts/noctule.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/noctule.conf
 	install -D -m 644 docs/noctule.conf.example $(DESTDIR)$(PREFIX)/share/doc/noctule/noctule.conf.example
+	install -m 644 scripts/noctule.logrotate $(DESTDIR)$(PREFIX)/share/doc/noctule
+	install -d $(DESTDIR)$(PREFIX)/share/noctule/tune/profiles
+	install scripts/tune/apply scripts/tune/check scripts/tune/revert $(DESTDIR)$(PREFIX)/share/noctule/tune
+	install -m 644 scripts/tune/common.sh $(DESTDIR)$(PREFIX)/share/noctule/tune
+	install -m 644 scripts/tune/profiles/* $(DESTDIR)$(PREFIX)/share/noctule/tune/profiles
 
 .PHONY: clean
 clean: ## remove what was built

@@ -84,11 +84,18 @@ func (p *parser) setDomain(v value) {
 	}
 }
 
-// setListener reads `listener PORT [ADDRESS]`. Everything after the port is the address, as in Mosquitto.
+// setListener reads `listener PORT [ADDRESS]` or `listener 0 SOCKET-PATH`. A comment may follow, as in Mosquitto, and what
+// else stands behind an address is ignored; a path may have blanks in it.
 func (p *parser) setListener(v value) {
 	number, address, _ := strings.Cut(v.text, " ")
-	address = strings.TrimSpace(address)
+	address, comment := cutComment(strings.TrimSpace(address))
 	port, err := strconv.ParseInt(number, 10, 64)
+	if host, rest, more := strings.Cut(address, " "); more && port != 0 {
+		address, comment = host, strings.TrimSpace(rest+" "+comment)
+	}
+	if comment != "" {
+		p.ignored(v.name, comment)
+	}
 	switch {
 	case err != nil:
 		p.fail("'listener' value not a number.", wanted(v.key))

@@ -28,6 +28,8 @@ func TestListenersAreAsWritten(t *testing.T) {
 	f("listener 1884\n", "1884")
 	f("listener 1884 127.0.0.1\nlistener 1885 ::1 \n", "1884 127.0.0.1", "1885 ::1")
 	f("listener 1884  host.example \r\n", "1884 host.example")
+	f("listener 1884 # comment\nlistener 1885 127.0.0.1 # comment\nlistener 1886 #\n", "1884", "1885 127.0.0.1", "1886")
+	f("listener 1884 127.0.0.1 other\n", "1884 127.0.0.1")
 	f("port 1884\n", "1884")
 	f("bind_address 127.0.0.1\n", "1883 127.0.0.1")
 	f("bind_address 127.0.0.1\nport 1884\n", "1884 127.0.0.1")
@@ -142,6 +144,20 @@ func TestUnreachableListenerIsNoted(t *testing.T) {
 	f("listener 1884\npassword_file p\n", false)
 	f("listener 1884\nplugin mosquitto_dynamic_security.so\n", false)
 	f("per_listener_settings true\nlistener 1883\nallow_anonymous true\nlistener 1884\n", true)
+}
+
+func TestIdentityWithoutCertificatesIsNoted(t *testing.T) {
+	f := func(text string, noted bool) {
+		t.Helper()
+		c := parsed(t, "allow_anonymous true\nlistener 1884\n"+text)
+		if got := len(c.Notes) == 1 && strings.Contains(c.Notes[0].Text, "asks no client for a certificate"); got != noted {
+			t.Errorf("%q: notes %v", text, c.Notes)
+		}
+	}
+	f("use_identity_as_username true\n", true)
+	f("use_subject_as_username true\nenable_proxy_protocol 1\n", true)
+	f("use_subject_as_username true\nenable_proxy_protocol 2\n", false)
+	f("use_identity_as_username true\ncertfile c\nkeyfile k\n", false)
 }
 
 func TestTransportOptionsBelongToTheListenerAbove(t *testing.T) {

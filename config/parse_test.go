@@ -118,12 +118,30 @@ func TestBooleans(t *testing.T) {
 }
 
 func TestWordsBehindAValueAreIgnoredAndNoted(t *testing.T) {
-	c := parsed(t, "max_inflight_messages 5 # five\n")
-	if c.MaxInflightMessages != 5 {
+	f := func(text, want string) {
+		t.Helper()
+		if c := parsed(t, text); len(c.Notes) != 1 || !strings.Contains(c.Notes[0].String(), want) {
+			t.Errorf("%q: notes: %v", text, c.Notes)
+		}
+	}
+	f("max_inflight_messages 5 # five\n", "'max_inflight_messages' is ignored: '# five'. (test.conf:1)")
+	f("listener 1884 127.0.0.1 # local\nallow_anonymous true\n", "'listener' is ignored: '# local'. (test.conf:1)")
+	f("listener 0 /a b # local\nallow_anonymous true\n", "'listener' is ignored: '# local'. (test.conf:1)")
+	if c := parsed(t, "max_inflight_messages 5 # five\n"); c.MaxInflightMessages != 5 {
 		t.Errorf("max_inflight_messages is %d", c.MaxInflightMessages)
 	}
-	if len(c.Notes) != 1 || !strings.Contains(c.Notes[0].String(), "'# five'. (test.conf:1)") {
-		t.Errorf("notes: %v", c.Notes)
+	if c := parsed(t, "listener 0 /a b # local\n"); c.Listeners[0].SocketPath != "/a b" {
+		t.Errorf("the path is %q", c.Listeners[0].SocketPath)
+	}
+}
+
+func TestCommentInATextIsNoted(t *testing.T) {
+	c := parsed(t, "pid_file /run/a.pid # comment\n")
+	if c.PIDFile != "/run/a.pid # comment" || len(c.Notes) != 1 || !strings.Contains(c.Notes[0].String(), "with '# comment': a comment is a line of its own. (test.conf:1)") {
+		t.Errorf("pid_file %q, notes %v", c.PIDFile, c.Notes)
+	}
+	if c := parsed(t, "connection a\naddress b\ntopic # in\nremote_password a #b\n"); strings.Contains(fmt.Sprint(c.Notes), "#b") {
+		t.Errorf("a password is repeated: %v", c.Notes)
 	}
 }
 
@@ -140,6 +158,8 @@ func TestSentences(t *testing.T) {
 	f("Listener 1883", "Error: Unknown configuration variable 'Listener'. (test.conf:1); did you mean 'listener'? Names are in lower case")
 	f(" # x", "Error: Unknown configuration variable '#'. (test.conf:1); a comment has its # in the first column")
 	f("listener\t1883", "Error: Unknown configuration variable 'listener?1883'. (test.conf:1); name and value are separated by a blank, not by a tab")
+	f("\tlistener 1883", "Error: Unknown configuration variable '?listener'. (test.conf:1); a line is indented with blanks, not with tabs")
+	f("listener 1883\naccept_protocol_versions 4 # x", "Error: Invalid 'accept_protocol_versions' value (4 # x). (test.conf:2); it takes a list of 3 (MQTT 3.1), 4 (3.1.1) and 5 (5.0), with commas; a comment is a line of its own")
 	f("auto_id_prefix", "Error: Empty 'auto_id_prefix' value in configuration. (test.conf:1); it takes text of up to 50 bytes")
 	f("allow_anonymous maybe", "Error: Invalid 'allow_anonymous' value (maybe). (test.conf:1); it takes true or false; without the line false, and true where the broker listens on the loopback addresses because no listener is defined")
 	f("set_tcp_nodelay 2", "Error: Invalid 'set_tcp_nodelay' value (2). (test.conf:1); it takes true or false")

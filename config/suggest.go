@@ -11,6 +11,8 @@ func (p *parser) unknown(name string) {
 	switch {
 	case strings.HasPrefix(name, "#"):
 		hint = "a comment has its # in the first column"
+	case strings.HasPrefix(name, "\t"):
+		hint = "a line is indented with blanks, not with tabs"
 	case strings.Contains(name, "\t"):
 		hint = "name and value are separated by a blank, not by a tab"
 	case p.index[strings.ToLower(name)] != nil:

@@ -65,10 +65,23 @@ func (p *parser) check(k *Key, name, text string) (v value, ok bool) {
 func (p *parser) firstWord(v value) value {
 	word, rest, _ := strings.Cut(v.text, " ")
 	if rest = strings.TrimSpace(rest); rest != "" {
-		p.note(fmt.Sprintf("What follows the value of '%s' is ignored: '%s'.", v.name, shown(rest)))
+		p.ignored(v.name, rest)
 	}
 	v.text = word
 	return v
+}
+
+// cutComment separates a value from a # that begins it or follows a blank, and all behind it.
+func cutComment(text string) (before, comment string) {
+	if i := strings.Index(" "+text, " #"); i >= 0 {
+		return strings.TrimRight(text[:i], " "), text[i:]
+	}
+	return text, ""
+}
+
+// ignored notes what stands behind a value and is not read.
+func (p *parser) ignored(name, rest string) {
+	p.note(fmt.Sprintf("What follows the value of '%s' is ignored: '%s'.", name, shown(rest)))
 }
 
 func (p *parser) checkBool(v value) (value, bool) {
@@ -121,6 +134,9 @@ func (p *parser) checkWord(v value) (value, bool) {
 }
 
 func (p *parser) checkText(v value) (value, bool) {
+	if _, comment := cutComment(v.text); comment != "" && !v.key.Secret && v.key.Scope != PerPlugin { // an option may be a password
+		p.note(fmt.Sprintf("The value of '%s' goes to the end of the line, with '%s': a comment is a line of its own.", v.name, shown(comment)))
+	}
 	if v.key.repeat || p.from != (Origin{}) {
 		return v, true
 	}
@@ -141,7 +157,11 @@ func (p *parser) checkText(v value) (value, bool) {
 
 // invalid reports a value that is not one of the key's.
 func (p *parser) invalid(v value) {
-	p.fail(fmt.Sprintf("Invalid '%s' value (%s).", v.name, shown(v.text)), wanted(v.key))
+	hint := wanted(v.key)
+	if _, comment := cutComment(v.text); comment != "" {
+		hint += "; a comment is a line of its own"
+	}
+	p.fail(fmt.Sprintf("Invalid '%s' value (%s).", v.name, shown(v.text)), strings.TrimPrefix(hint, "; "))
 }
 
 // wanted is a hint: what may be written.

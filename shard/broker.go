@@ -37,11 +37,11 @@ type Broker struct {
 	messages messagePools
 	parcels  parcels
 
-	// cfg is replaced by a reload. reloads is held by one to its end; reloading until it is in force, and logins that look at
-	// files wait for it.
-	cfg       atomic.Pointer[config.Config]
-	reloads   sync.Mutex
-	reloading sync.RWMutex
+	// cfg is replaced by a reload. reloads is held by one to its end; logins that look at files wait until it is in force.
+	cfg          atomic.Pointer[config.Config]
+	reloads      sync.Mutex
+	reloading    reloading
+	awaitSignals func(since time.Time) // may be nil
 
 	// Any thread, atomic.
 	retainVersion                atomic.Uint64
@@ -99,6 +99,9 @@ type Options struct {
 	Control Control
 	// Store keeps what must outlive the broker; nil: nothing does. Whoever opened it closes it after Stop.
 	Store persist.Store
+	// AwaitSignals returns when ExpectReload was called for each signal that asked for a reload before since. It is called on
+	// threads of their own that may wait; nil: nothing is waited for.
+	AwaitSignals func(since time.Time)
 	// Listeners are those of which restored messages may come.
 	Listeners []*Listener
 	// Wall returns Unix milliseconds; nil: the machine's clock.
@@ -107,7 +110,8 @@ type Options struct {
 
 // New makes a broker on the loops of o.Group, one shard each.
 func New(o Options) *Broker {
-	b := &Broker{log: o.Log, group: o.Group, loops: o.Group.Len(), hasher: router.NewHasher(o.Seed), seed: o.Seed, store: o.Store, wall: o.Wall, listeners: o.Listeners}
+	b := &Broker{log: o.Log, group: o.Group, loops: o.Group.Len(), hasher: router.NewHasher(o.Seed), seed: o.Seed, store: o.Store, wall: o.Wall, listeners: o.Listeners, awaitSignals: o.AwaitSignals}
+	b.reloading.changed.L = &b.reloading
 	if b.wall == nil {
 		b.wall = func() int64 { return time.Now().UnixMilli() }
 	}
@@ -280,6 +284,7 @@ func (b *Broker) Stop() error {
 	if b.stopped.Swap(true) {
 		return nil
 	}
+	b.reloaded(0)
 	deadline := time.Now().Add(b.config().ShutdownTimeout)
 	err := b.call((*Shard).stopAccepting)
 	err = errors.Join(err, b.settle(deadline), b.Save(), b.settle(deadline)) // who waits for the store is told

@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"sync"
 	"time"
 
 	"github.com/noctulemq/noctule/auth"
@@ -10,17 +11,42 @@ import (
 
 func (b *Broker) config() *config.Config { return b.cfg.Load() }
 
-// reloadGrace is how long a login waits before files are asked: a signal to reload them that was sent before its connection
-// was opened has arrived by then.
-const reloadGrace = 2 * time.Millisecond
+// reloading counts reloads, for logins to wait until those before them are in force.
+type reloading struct {
+	sync.Mutex
+	changed     sync.Cond
+	asked, done uint64
+}
 
-// awaitReload returns when no reload that was asked for before since is under way. A worker's thread.
+// ExpectReload holds logins back until a Reload that begins later is in force, or has failed. Any thread.
+func (b *Broker) ExpectReload() { b.expectReload() }
+
+func (b *Broker) expectReload() (number uint64) {
+	b.reloading.Lock()
+	defer b.reloading.Unlock()
+	b.reloading.asked++
+	return b.reloading.asked
+}
+
+// reloaded lets those go on who wait for the reloads up to number, all of them when the broker stops.
+func (b *Broker) reloaded(number uint64) {
+	b.reloading.Lock()
+	defer b.reloading.Unlock()
+	b.reloading.done = max(b.reloading.done, number)
+	b.reloading.changed.Broadcast()
+}
+
+// awaitReload returns when the reloads are in force that were asked for before since. A worker's thread.
 func (b *Broker) awaitReload(since time.Time) {
-	if left := reloadGrace - time.Since(since); left > 0 {
-		time.Sleep(left)
+	if b.awaitSignals != nil {
+		b.awaitSignals(since)
 	}
-	b.reloading.RLock()
-	defer b.reloading.RUnlock()
+	r := &b.reloading
+	r.Lock()
+	defer r.Unlock()
+	for number := r.asked; r.done < number && !b.stopped.Load(); {
+		r.changed.Wait()
+	}
 }
 
 // Reload holds back logins, calls prepare, and, unless it fails, puts what it returns in force: the configuration, and for
@@ -38,8 +64,8 @@ func (b *Broker) Reload(prepare func() (*config.Config, map[*Listener]*ListenerS
 
 // putInForce is what logins wait for.
 func (b *Broker) putInForce(prepare func() (*config.Config, map[*Listener]*ListenerSettings, error)) (review []*sessionReview, err error) {
-	b.reloading.Lock()
-	defer b.reloading.Unlock()
+	number := b.expectReload()
+	defer func() { b.reloaded(number) }()
 	cfg, settings, err := prepare()
 	if err != nil {
 		return nil, err

@@ -68,8 +68,18 @@ func TestVersionAndConfigCommands(t *testing.T) {
 	if status != exitConfig || !strings.Contains(errs, path+":1") || !strings.Contains(errs, path+":2") {
 		t.Errorf("check: status %d, %q", status, errs)
 	}
-	if status, _, errs := result(t, "config", "check"); status != exitConfig || !strings.HasPrefix(errs, "Error: ") {
-		t.Errorf("check without a file: status %d, %q", status, errs)
+	if again, _, same := result(t, "config", "check", "-c", path); again != status || same != errs {
+		t.Errorf("check -c: status %d, %q", again, same)
+	}
+	for _, args := range [][]string{{}, {"-c", path, path}} {
+		if status, _, errs := result(t, append([]string{"config", "check"}, args...)...); status != exitConfig || !strings.HasPrefix(errs, "Error: name one configuration file") {
+			t.Errorf("check %q: status %d, %q", args, status, errs)
+		}
+	}
+	t.Setenv("NOCTULE_MAX_KEEPALIVE", "long")
+	status, _, errs = result(t, "config", "check", writeConfig(t, "listener 1883", "allow_anonymous true"))
+	if status != exitConfig || !strings.Contains(errs, "environment variable NOCTULE_MAX_KEEPALIVE") {
+		t.Errorf("check with a wrong variable: status %d, %q", status, errs)
 	}
 }
 

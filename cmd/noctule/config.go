@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -21,19 +22,27 @@ func configCommand() *cobra.Command {
 		Args: cobra.MaximumNArgs(1), ValidArgs: config.KeyNames(),
 		RunE: func(_ *cobra.Command, args []string) error { return explainConfig(os.Stdout, file, args) },
 	}
-	explain.Flags().StringVarP(&file, "config-file", "c", "", "configuration file")
-	_ = explain.MarkFlagFilename("config-file", "conf") // fails for flags that do not exist
-	c.AddCommand(explain, &cobra.Command{
-		Use: "check FILE", Short: "Check a configuration file: every error with file and line, status 0 or 3",
-		Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error { return checkConfig(os.Stdout, args[0]) },
-	})
+	check := &cobra.Command{
+		Use: "check [-c] FILE", Short: "Check a configuration file: every error with file and line, status 0 or 3",
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if (file == "") == (len(args) == 0) {
+				return errors.New("name one configuration file: noctule config check FILE")
+			}
+			return checkConfig(os.Stdout, append(args, file)[0])
+		},
+	}
+	for _, sub := range []*cobra.Command{explain, check} {
+		sub.Flags().StringVarP(&file, "config-file", "c", "", "configuration file")
+		_ = sub.MarkFlagFilename("config-file", "conf") // fails for flags that do not exist
+	}
+	c.AddCommand(explain, check)
 	return c
 }
 
 // checkConfig prints what a start with the file would say; the status is the one that the start would end with.
 func checkConfig(w io.Writer, file string) error {
-	cfg, err := config.Load(file)
+	cfg, err := config.LoadEnv(file, os.Environ())
 	if err == nil {
 		err = startable(cfg)
 	}

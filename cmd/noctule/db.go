@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -68,7 +71,50 @@ func openExisting(file string) (persist.Store, error) {
 	if !exists(dir) {
 		return nil, fmt.Errorf("there is no store %s; name the configuration file with -c", dir)
 	}
-	return persist.Open(persist.Options{Dir: dir, Log: warn})
+	owner, err := ownerOf(dir)
+	if err != nil {
+		return nil, err
+	}
+	store, err := persist.Open(persist.Options{Dir: dir, Log: warn})
+	if err != nil {
+		return nil, errors.Join(err, owner.take(dir))
+	}
+	return ownedStore{store, owner, dir}, nil
+}
+
+// ownedStore is a store that belongs to whom it belonged to, also when root has closed it.
+type ownedStore struct {
+	persist.Store
+	owner owner
+	dir   string
+}
+
+// Close implements persist.Store.
+func (s ownedStore) Close() error { return errors.Join(s.Store.Close(), s.owner.take(s.dir)) }
+
+// owner is the user and group of a file. What root makes of a store has to belong to the broker's user, who cannot use it otherwise.
+type owner struct{ uid, gid int }
+
+func ownerOf(path string) (owner, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return owner{}, err
+	}
+	s := info.Sys().(*syscall.Stat_t)
+	return owner{int(s.Uid), int(s.Gid)}, nil
+}
+
+// take makes a file, or a directory with everything in it, the owner's when root runs this.
+func (o owner) take(path string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	return filepath.WalkDir(path, func(name string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(name, o.uid, o.gid)
+	})
 }
 
 func warn(line string) { fmt.Fprintf(os.Stderr, "Warning: %s\n", line) }
@@ -82,6 +128,14 @@ func importDB(w io.Writer, file, database string, replace bool) error {
 	making := dir + ".importing"
 	if exists(dir) && !replace {
 		return fmt.Errorf("%s exists; with --replace it is set aside", dir)
+	}
+	owned := dir // whose owner the new store gets
+	if !exists(dir) {
+		owned = filepath.Dir(dir)
+	}
+	owner, err := ownerOf(owned)
+	if err != nil {
+		return err
 	}
 	if err := os.RemoveAll(making); err != nil {
 		return err
@@ -101,12 +155,22 @@ func importDB(w io.Writer, file, database string, replace bool) error {
 		if err != nil {
 			return err
 		}
+		if err := owner.take(aside); err != nil {
+			return err
+		}
 		fmt.Fprintf(w, "The store that was there is %s now.\n", aside)
 	}
 	if err := os.Rename(making, dir); err != nil {
 		return err
 	}
+	noted := !exists(path)
 	if err := writeNote(path, dir); err != nil {
+		return err
+	}
+	if noted {
+		err = owner.take(path)
+	}
+	if err := errors.Join(err, owner.take(dir)); err != nil {
 		return err
 	}
 	fmt.Fprintf(w, "Imported %s into %s: %s.\n", database, dir, counts)

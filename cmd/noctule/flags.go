@@ -130,7 +130,7 @@ Usage: NAME [-c config_file] [-d] [-h] [-p port] [-v]
  --tls-keylog : file for TLS session keys, for debugging.
  --version : print the version and exit.
 
-Commands: NAME {bench|completion|config|passwd|signal|tune|version} ...
+Commands: NAME {bench|completion|config|db|passwd|signal|tune|version} ...
           "NAME COMMAND --help" explains each.
 `)
 }

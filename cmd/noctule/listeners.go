@@ -38,7 +38,10 @@ func (s *server) open(cfg *config.Config, l *config.Listener, set *shard.Listene
 				s.log.Logf(logging.Warning, "Warning: this machine has no IPv6; not listening on %s.", l.Address)
 				return nil
 			}
-			return describe(err, l)
+			if err = describe(err, l); l.File != "" {
+				err = fmt.Errorf("%w (%s:%d)", err, l.File, l.Line)
+			}
+			return err
 		}
 	}
 	tag := shard.NewListener(*l, set.Access)
@@ -121,6 +124,8 @@ func describe(err error, l *config.Listener) error {
 		return fmt.Errorf("%s (%s): is another broker running with this path?", reason, where)
 	case errno == syscall.EADDRINUSE:
 		return fmt.Errorf("%s (%s): is another broker running on this port?", reason, where)
+	case errno == syscall.EADDRNOTAVAIL:
+		return fmt.Errorf("%s (%s): no network interface of this machine has this address", reason, where)
 	case errno == syscall.EPERM && l.SocketPath != "":
 		return fmt.Errorf("%s (%s): the broker gives up root's rights before it makes the socket; name a group that its user is in, or start it as the owner", reason, where)
 	case errno == syscall.EACCES && l.SocketPath != "":

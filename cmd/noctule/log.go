@@ -53,6 +53,9 @@ func openLog(c config.LogConfig) *logging.Log {
 		for line := range strings.Lines(err.Error()) {
 			fmt.Fprintf(os.Stderr, "Error: %s\n", strings.TrimSuffix(line, "\n"))
 		}
+		if hint := rightsHint(err); hint != "" {
+			fmt.Fprintf(os.Stderr, "Error: %s\n", hint)
+		}
 	}
 	return log
 }
@@ -62,6 +65,14 @@ func logErrors(log *logging.Log, err error) {
 	for line := range strings.Lines(err.Error()) {
 		line = strings.TrimSuffix(line, "\n")
 		log.Logf(logging.Error, "Error: %s", strings.TrimPrefix(line, "Error: "))
+	}
+	logRights(log, err)
+}
+
+// logRights says who needs the rights that an error is about, if it is about rights.
+func logRights(log *logging.Log, err error) {
+	if hint := rightsHint(err); hint != "" {
+		log.Log(logging.Error, "Error: "+hint)
 	}
 }
 

@@ -58,8 +58,11 @@ func run(args []string) int {
 			fmt.Fprintln(os.Stderr, "Error: Please provide a configuration file to test.")
 			return exitConfig
 		}
-		for _, n := range append(cfg.Notes, cfg.Unsupported...) {
+		for _, n := range cfg.Notes {
 			fmt.Fprintf(os.Stderr, "Warning: %s\n", n)
+		}
+		for _, n := range cfg.Unsupported {
+			fmt.Fprintf(os.Stderr, "Warning: the broker does not start with this: %s\n", n)
 		}
 		fmt.Fprintln(os.Stderr, "Configuration file is OK.")
 		return exitOK

@@ -191,7 +191,7 @@ func TestTestConfigOpensNoPort(t *testing.T) {
 		t.Fatalf("status %d, stderr %q", status, errs)
 	}
 	status, _, errs := result(t, "-c", path)
-	if status != exitSetup || !strings.Contains(errs, "Error: Address already in use") {
+	if status != exitSetup || !strings.Contains(errs, "Error: Address already in use") || !strings.Contains(errs, "("+path+":1)") {
 		t.Fatalf("port in use: status %d, stderr %q, want status 1", status, errs)
 	}
 }
@@ -206,7 +206,11 @@ type running struct {
 // startBroker starts the command and waits until it says that it runs.
 func startBroker(t *testing.T, args ...string) *running {
 	t.Helper()
-	cmd := command(t, args...)
+	return startCommand(t, command(t, args...))
+}
+
+func startCommand(t *testing.T, cmd *exec.Cmd) *running {
+	t.Helper()
 	pipe, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/user"
 	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -45,6 +46,19 @@ func dropPrivileges(name string) (warning string, err error) {
 		return "", flagErrorf("Unable to drop privileges to '%s': %s.", name, err)
 	}
 	return warning, nil
+}
+
+// rightsHint says, of an error that has to do with the rights of a file, who it is that needs them; empty for other errors.
+// The sentences of packages do not keep the system's error, so it is looked for in their text.
+func rightsHint(err error) string {
+	if !strings.Contains(err.Error(), syscall.EACCES.Error()) {
+		return ""
+	}
+	name := strconv.Itoa(os.Geteuid())
+	if u, err := user.LookupId(name); err == nil {
+		name = u.Username
+	}
+	return fmt.Sprintf("The broker runs as the user '%s', who must be able to use this file or directory, and to enter those it is in.", name)
 }
 
 // lookUp finds a user's id and groups, the primary one first.

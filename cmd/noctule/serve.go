@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -29,18 +30,16 @@ type hooks struct {
 
 // signals are the waiting signals by what they ask for. A second one of a kind that waits already adds nothing.
 type signals struct {
-	reload, save, tree chan os.Signal
-	stop               chan os.Signal // holds two: the second one ends a stop that takes long
-	rotate             <-chan struct{}
+	hangups        hangups
+	reload, rotate <-chan struct{}
+	save, tree     chan os.Signal
+	stop           chan os.Signal // holds two: the second one ends a stop that takes long
 }
 
 // catchSignals must be called before anything else is started, so that no signal is lost and none ends the process.
 func catchSignals() (*signals, error) {
-	s := &signals{
-		reload: make(chan os.Signal, 1), save: make(chan os.Signal, 1), tree: make(chan os.Signal, 1),
-		stop: make(chan os.Signal, 2),
-	}
-	signal.Notify(s.reload, syscall.SIGHUP)
+	s := &signals{save: make(chan os.Signal, 1), tree: make(chan os.Signal, 1), stop: make(chan os.Signal, 2)}
+	s.reload = s.hangups.catch()
 	signal.Notify(s.save, syscall.SIGUSR1)
 	signal.Notify(s.tree, syscall.SIGUSR2)
 	signal.Notify(s.stop, syscall.SIGTERM, syscall.SIGINT)
@@ -71,7 +70,7 @@ func serve(f *flags, cfg *config.Config) int {
 	if warning != "" {
 		log.Log(logging.Warning, "Warning: "+warning)
 	}
-	s, err := start(cfg, f, log)
+	s, err := start(cfg, f, log, &waiting.hangups)
 	if err != nil {
 		logErrors(log, err)
 		log.Flush()
@@ -80,8 +79,8 @@ func serve(f *flags, cfg *config.Config) int {
 		return status
 	}
 	if cfg.PIDFile != "" {
-		if err := os.WriteFile(cfg.PIDFile, fmt.Appendf(nil, "%d", os.Getpid()), 0o644); err != nil {
-			log.Logf(logging.Error, "Error: Unable to write pid file. (%s)", err)
+		if err := writePIDFile(cfg.PIDFile); err != nil {
+			logErrors(log, flagErrorf("Unable to write pid file. (%s)", err))
 			logStop(log, s.stop())
 			log.Flush()
 			daemonReport(exitSetup)
@@ -96,6 +95,19 @@ func serve(f *flags, cfg *config.Config) int {
 		go s.watchdog(interval)
 	}
 	return s.run(waiting)
+}
+
+// writePIDFile writes the file of `pid_file`. One of root's that has this process in it already, as start-stop-daemon
+// --make-pidfile leaves it, will do.
+func writePIDFile(path string) error {
+	pid := strconv.Itoa(os.Getpid())
+	err := os.WriteFile(path, []byte(pid), 0o644)
+	if err != nil {
+		if text, _ := os.ReadFile(path); strings.TrimSpace(string(text)) == pid {
+			return nil
+		}
+	}
+	return err
 }
 
 // setupStatus is the exit status for what start could not do: a file of users or rights is wrong, or cannot be read.

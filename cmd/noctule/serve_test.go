@@ -116,6 +116,42 @@ func TestUnwritablePIDFile(t *testing.T) {
 	}
 }
 
+// TestPIDFileOfStartScript: start-stop-daemon --make-pidfile has written the process id where the broker's user may not write.
+func TestPIDFileOfStartScript(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	dir, err := os.MkdirTemp("", "pid") // which others may enter
+	if err == nil {
+		err = os.Chmod(dir, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	pidFile := filepath.Join(dir, "pid")
+	conf := writeConfig(t, fmt.Sprintf("listener %d 127.0.0.1", freePort(t)), "user nobody", "pid_file "+pidFile)
+	r := startScript(t, `umask 022; echo $$ >"$0"; exec "$@"`, pidFile, "-c", conf)
+	signalTo(t, r.cmd, syscall.SIGTERM)
+	if err := r.cmd.Wait(); err != nil {
+		t.Errorf("the broker with its own pid file: %v", err)
+	}
+	writeFile(t, pidFile, "1")
+	status, _, errs := result(t, "-c", conf)
+	if status != exitSetup || !strings.Contains(errs, "Error: The broker runs as the user 'nobody', who must be able to use this file") {
+		t.Errorf("another's pid file: status %d, stderr %q", status, errs)
+	}
+}
+
+// startScript starts the command by a script of the shell, which has file as $0 and the command as its arguments.
+func startScript(t *testing.T, script, file string, args ...string) *running {
+	t.Helper()
+	inner := command(t, args...)
+	cmd := exec.CommandContext(t.Context(), "/bin/sh", append([]string{"-c", script, file}, inner.Args...)...)
+	cmd.Env = inner.Env
+	return startCommand(t, cmd)
+}
+
 func TestPIDFileGoesWithTheBroker(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pid")
 	cmd, _, _ := startLogging(t, fmt.Sprintf("listener %d 127.0.0.1", freePort(t)), "pid_file "+path)

@@ -58,6 +58,7 @@ type server struct {
 	flags     *flags
 	cfg       *config.Config // in force
 	hooks     hooks
+	hangups   *hangups
 	// transports is used by start, then by reloads, one at a time.
 	transports transports
 	printing   atomic.Bool // the subscription tree is being printed. Any thread
@@ -73,7 +74,7 @@ type server struct {
 }
 
 // start opens the sockets first, so that a port in use is known before anything else exists, then runs the loops.
-func start(cfg *config.Config, f *flags, log *logging.Log) (*server, error) {
+func start(cfg *config.Config, f *flags, log *logging.Log, h *hangups) (*server, error) {
 	log.Logf(logging.Information, "noctule version %s starting", version)
 	if f.configFile != "" {
 		log.Logf(logging.Information, "Config loaded from %s.", f.configFile)
@@ -92,7 +93,7 @@ func start(cfg *config.Config, f *flags, log *logging.Log) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &server{group: group, log: log, flags: f, cfg: cfg, transports: transports{loops: group.Len(), inFlight: cfg.MaxTLSHandshakes}}
+	s := &server{group: group, log: log, flags: f, cfg: cfg, hangups: h, transports: transports{loops: group.Len(), inFlight: cfg.MaxTLSHandshakes}}
 	if err := s.openListeners(cfg); err != nil {
 		return nil, err
 	}
@@ -111,6 +112,7 @@ func start(cfg *config.Config, f *flags, log *logging.Log) (*server, error) {
 		}
 	}
 	s.hooks = s.newHooks()
+	s.hangups.broker.Store(s.broker)
 	group.Start()
 	log.SetSink(topicSink{s.broker})
 	s.sys = sys.Start(sys.Options{Broker: s.broker, Interval: sysInterval(cfg), Version: version})
@@ -169,6 +171,7 @@ func (s *server) openBroker() error {
 	store, err := openStore(s.cfg, s.log, func(err error) {
 		if s.trouble.Store(err != nil); err != nil {
 			s.log.Logf(logging.Error, "Error: nothing can be stored: %s. QoS 1 and 2 messages are refused until it can.", err)
+			logRights(s.log, err)
 		} else {
 			s.log.Log(logging.Notice, "What is to be stored can be stored again.")
 		}
@@ -183,6 +186,7 @@ func (s *server) openBroker() error {
 	case err != nil:
 		s.log.Logf(logging.Error, "Error: %s. Nothing is stored, and QoS 1 and 2 messages are refused, until the broker is started again "+
 			"with a 'persistence_location' that it can use, or with 'persistence false'.", err)
+		logRights(s.log, err)
 		s.trouble.Store(true)
 	}
 	tags := make([]*shard.Listener, len(s.listeners))
@@ -190,7 +194,8 @@ func (s *server) openBroker() error {
 		tags[i] = l.tag
 	}
 	s.store = store
-	s.broker = shard.New(shard.Options{Config: s.cfg, Log: shardLog{s.log}, Seed: seed(), Group: s.group, Control: s, Store: store, Listeners: tags})
+	s.broker = shard.New(shard.Options{Config: s.cfg, Log: shardLog{s.log}, Seed: seed(), Group: s.group, Control: s, Store: store, Listeners: tags,
+		AwaitSignals: s.hangups.await})
 	began := time.Now()
 	if err := s.broker.Restore(); err != nil {
 		return errors.Join(fmt.Errorf("read the store: %w", err), store.Close())

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -127,9 +128,7 @@ func TestUnusableStore(t *testing.T) {
 	lines, dir, port := stored(t)
 	writeFile(t, filepath.Join(dir, "mosquitto.db.noctule"), "in the way")
 	_, _, log := startLogging(t, lines...)
-	if !fileHas(log, "QoS 1 and 2 messages are refused")() {
-		t.Error("the log does not say so")
-	}
+	await(t, "the log says so", fileHas(log, "QoS 1 and 2 messages are refused"))
 	c := dialPort(t, "127.0.0.1", port)
 	connect(t, c, "writer")
 	if err := publishRetained(t, c, "topic", "value"); err == nil {
@@ -186,6 +185,7 @@ func TestMosquittosDatabaseIsImported(t *testing.T) {
 	if status, out, stderr := result(t, "db", "import", "-c", conf, "--replace", back); status != exitOK || !strings.Contains(out, "Imported") {
 		t.Fatalf("import: status %d, %q %q", status, out, stderr)
 	}
+	keepsOwner(t, dir, conf, back)
 	status, out, stderr := result(t, "db", "export", "-c", conf, "--format", "jsonl")
 	if status != exitOK || out != exported[0] {
 		t.Errorf("after there and back (%d %s):\n%s\nbefore:\n%s", status, stderr, out, exported[0])
@@ -195,6 +195,30 @@ func TestMosquittosDatabaseIsImported(t *testing.T) {
 	}
 	if status, _, stderr := result(t, "db", "import", "-c", conf, "--replace", conf); status == exitOK || stderr == "" {
 		t.Errorf("a configuration was imported: %q", stderr)
+	}
+}
+
+// keepsOwner imports and checks as root what belongs to another user, whose broker must be able to use it afterwards.
+func keepsOwner(t *testing.T, dir, conf, database string) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		return
+	}
+	const uid, gid = 65534, 65534
+	owned := owner{uid, gid}
+	if err := owned.take(dir); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"import", "-c", conf, "--replace", database}, {"check", "-c", conf}} {
+		if status, _, stderr := result(t, append([]string{"db"}, args...)...); status != exitOK {
+			t.Fatalf("%q: status %d, %q", args, status, stderr)
+		}
+		_ = filepath.WalkDir(dir, func(name string, _ fs.DirEntry, err error) error {
+			if got, err2 := ownerOf(name); err != nil || err2 != nil || got != owned {
+				t.Errorf("%q: %s belongs to %v (%v, %v)", args, name, got, err, err2)
+			}
+			return nil
+		})
 	}
 }
 

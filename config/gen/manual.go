@@ -108,7 +108,7 @@ reads a file of this form when it is started with
 The form is that of mosquitto.conf(5), and the keys are those of Mosquitto 2.0 and 2.1 with a few more.
 .PP
 Each line is a name, a blank, and a value.
-A line whose very first character is # is a comment; there are no comments behind a value.
+A line whose very first character is # is a comment; what stands behind a value is ignored with a warning, or belongs to the value where that is a path or another text.
 Blanks before the name, between name and value and at the end of the line do not matter.
 .PP
 Names of keys cannot be followed by a tab.
