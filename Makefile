@@ -37,6 +37,11 @@ test: deps ## run all tests
 race: ## run the tests of the packages where threads meet under the race detector
 	$(GO) test -race -shuffle=on -timeout $(TEST_TIMEOUT) -short ./loop ./router ./shard ./persist ./codec ./config ./auth/... ./logging ./sys ./transport ./cmd/...
 
+.PHONY: arm
+arm: deps ## the code of 32 bits compiles, and the assembly of ARM does what it must, in an emulator
+	GOARCH=arm GOARM=6 $(GO) vet ./...
+	GOARCH=arm64 CGO_ENABLED=0 $(GO) test -exec $$(command -v qemu-aarch64-static || command -v qemu-aarch64) -short ./codec ./router
+
 .PHONY: vet
 vet: ## go vet
 	$(GO) vet ./...
