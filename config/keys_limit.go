@@ -14,7 +14,7 @@ var limitKeys = []Key{
 	{Name: "max_keepalive", Type: Number, Default: "65535", Area: "Limits", max: 65535,
 		Help: "Longest keep-alive in seconds; a 5.0 client is told, another refused; 65535 and 0 mean any, also none", set: numberInto(func(c *Config) *uint16 { return &c.MaxKeepAlive })},
 	{Name: "connect_timeout", Type: Number, Default: "30", Area: "Limits", Ours: true, max: timeoutMaxSeconds,
-		Help: "Seconds a connection may take until its CONNECT is complete; 0 means no limit; Mosquitto has no such key",
+		Help: "Seconds a connection may take until its CONNECT is complete, and then until it can be answered; 0 means no limit; Mosquitto has no such key",
 		set:  func(p *parser, v value) { p.cfg.ConnectTimeout = time.Duration(v.number) * time.Second }},
 	{Name: "global_max_connections", Type: Number, Default: "-1", Area: "Limits", min: -1, max: math.MaxInt32, clamp: true,
 		Help: "How many connections the broker has at a time; one more is closed without a byte; -1 means no limit", set: numberInto(func(c *Config) *int { return &c.GlobalMaxConnections })},

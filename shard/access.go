@@ -142,9 +142,7 @@ func (s *Shard) startLogin(c *client, who *identity, access Access) bool {
 	}
 	c.login = l
 	c.conn.Pause()
-	if t := s.cfg.ConnectTimeout; t > 0 {
-		s.loop.Arm(&c.timer, s.loop.Now()+int64(t))
-	}
+	s.limitConnect(c)
 	return true
 }
 

@@ -128,7 +128,7 @@ func (s *Shard) holdCrowded(c *client) {
 
 // isHeld reports whether something keeps us from reading what the client sends.
 func (c *client) isHeld() bool {
-	return c.choked != 0 || c.crowded || c.answering || c.subscribing || c.waiting || c.slowed || (c.login != nil && !c.login.decided) || (c.session != nil && c.session.throttled > 0)
+	return c.state == accepted || c.choked != 0 || c.crowded || c.answering || c.subscribing || c.waiting || c.slowed || (c.login != nil && !c.login.decided) || (c.session != nil && c.session.throttled > 0)
 }
 
 // readOn reads from a client again, if nothing else holds it.

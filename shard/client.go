@@ -11,12 +11,15 @@ import (
 // clientState is where one connection stands.
 //
 //	awaitingConnect opened or handed over, CONNECT not yet complete; leaves on CONNECT, time-out or error
+//	accepted        linked with a session; CONNACK waits until what it says is stored, and nothing is sent or read before; leaves
+//	                when it is stored or the store is in trouble, on time-out, take-over, stop or socket end
 //	connected       CONNACK sent, linked with a session; leaves on DISCONNECT, error, take-over, stop or socket end
 //	closing         unlinked from its session, the loop will report Closed; then the record is free
 type clientState uint8
 
 const (
 	awaitingConnect clientState = iota
+	accepted
 	connected
 	closing
 )
@@ -35,13 +38,14 @@ const (
 type client struct {
 	conn     *loop.Conn // nil for an attached client
 	sink     *Attachment
-	session  *session // while connected
+	session  *session // while accepted or connected
 	listener *Listener
 	will     *will
 	// aliasIn holds the topic of each alias the client set, at index alias-1 [MQTT-3.3.2-7].
 	aliasIn  []string
 	aliasOut *aliasTable
 	login    *login // while a worker decides
+	connack  []byte // while accepted: what waits
 	acks     acks   // what it was not told yet
 	flow     *flow  // nil without rate limits
 
@@ -146,10 +150,15 @@ func (s *Shard) newClient(conn *loop.Conn, l *Listener) *client {
 	c.timer.Kind, c.timer.Key = timerClient, key
 	c.flow = s.newFlow(c)
 	conn.Tag = key
+	s.limitConnect(c)
+	return c
+}
+
+// limitConnect gives a client `connect_timeout` from now on until it is connected.
+func (s *Shard) limitConnect(c *client) {
 	if t := s.cfg.ConnectTimeout; t > 0 {
 		s.loop.Arm(&c.timer, s.loop.Now()+int64(t))
 	}
-	return c
 }
 
 // Closed implements loop.Handler: the last word on a connection.
@@ -159,7 +168,7 @@ func (s *Shard) Closed(conn *loop.Conn, err error) {
 	}
 	c := s.clients.at(conn.Tag)
 	switch c.state {
-	case connected:
+	case accepted, connected:
 		s.leave(c, causeClosed(err), true)
 	case awaitingConnect:
 		s.logUnmet(c, err)
@@ -245,7 +254,7 @@ func (s *Shard) Data(conn *loop.Conn, b []byte, owned bool) (used, need int) {
 // `max_output_bytes`, beside what deliveries may have of the output. It is read on when the output is empty.
 func (s *Shard) choke(c *client) bool {
 	unsent := c.conn.Unsent()
-	if unsent < 2*s.cfg.MaxOutputBytes || unsent == 0 {
+	if unsent/2 < s.cfg.MaxOutputBytes || unsent == 0 { // an int may have 32 bits
 		return false
 	}
 	c.choked = unsent
@@ -436,11 +445,11 @@ func (s *Shard) close(c *client, why cause, withWill bool) {
 	if c.state == closing {
 		return
 	}
-	wasConnected := c.state == connected
-	if wasConnected {
-		if s.debug && why.code != 0 && c.version == codec.V5 {
-			s.debugf("Sending DISCONNECT to %s (rc%d)", c.session.id, why.code)
-		}
+	wasConnected := c.state == connected // before CONNACK there is no DISCONNECT [MQTT-3.14.0-1]
+	if wasConnected && s.debug && why.code != 0 && c.version == codec.V5 {
+		s.debugf("Sending DISCONNECT to %s (rc%d)", c.session.id, why.code)
+	}
+	if c.session != nil {
 		s.leave(c, why, withWill)
 	} else {
 		s.logRefused(c, why)
@@ -489,6 +498,8 @@ func (s *Shard) clientDue(c *client) {
 			waits = lower
 		}
 		s.close(c, disconnectedBy("no "+waits+" in time", 0), false)
+	case accepted:
+		s.close(c, disconnectedBy("its session was not stored in time", 0), false)
 	case connected:
 		due := c.lastSeen + int64(c.keepAlive)*second*3/2
 		if c.session.throttled > 0 || c.crowded || c.answering || c.subscribing || c.waiting || c.slowed {

@@ -3,6 +3,7 @@ package shard
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 
 	"github.com/noctulemq/noctule/codec"
@@ -215,7 +216,7 @@ func (s *Shard) checkWill(l *config.Listener, p *codec.Connect) (r refusal, ok b
 	return refusal{}, true
 }
 
-// accept links the connection with its session, answers CONNACK and continues what the session has in flight.
+// accept links the connection with its session. CONNACK goes out when what it says is stored, which may be at once.
 func (s *Shard) accept(c *client, p *codec.Connect, who *identity, assigned bool) {
 	c.keepAlive, c.mounted = p.KeepAlive, c.listener.Settings().Config.MountPoint != ""
 	ack := codec.Connack{}
@@ -231,26 +232,49 @@ func (s *Shard) accept(c *client, p *codec.Connect, who *identity, assigned bool
 		return
 	}
 	ss, present := s.sessionFor(p)
-	c.session, c.state, ss.client = ss, connected, c
+	c.session, c.state, ss.client = ss, accepted, c
 	ack.SessionPresent, ss.expiry = present, expiry
 	s.settleIdentity(ss, who)
 	c.will = s.newWill(c, p)
 	s.settleDurability(ss)
 	s.broker.clients.Add(1)
 	s.count.Connects++
-	s.loop.Disarm(&c.timer)
-	if c.keepAlive > 0 {
-		s.loop.Arm(&c.timer, s.loop.Now()+int64(c.keepAlive)*second*3/2)
-	}
 	if p.Version == codec.V31 {
 		ack.SessionPresent = false // the byte is reserved in 3.1
 	}
-	s.answer(c, ack.Append(s.scratch[:0], p.Version))
 	s.logConnected(c, p)
 	if s.debug && s.cfg.ConnectionMessages {
 		s.debugWill(p)
 		s.debugf("Sending CONNACK to %s (%d, 0)", ss.id, flag(present))
 	}
+	connack := ack.Append(s.scratch[:0], p.Version)
+	r := s.sessionReceipt(ss)
+	if r == nil {
+		s.welcome(c, connack)
+		return
+	}
+	c.connack = slices.Clone(connack)
+	s.limitConnect(c)
+	c.conn.Pause()
+	key, serial := c.key, c.serial
+	r.then = func() {
+		if c := s.clients.at(key); c.serial == serial && c.state == accepted {
+			s.welcome(c, c.connack)
+			s.readOn(c)
+		}
+	}
+	s.fulfil(r)
+}
+
+// welcome answers CONNACK and continues what the session has in flight.
+func (s *Shard) welcome(c *client, connack []byte) {
+	ss := c.session
+	c.state, c.connack = connected, nil
+	s.loop.Disarm(&c.timer)
+	if c.keepAlive > 0 {
+		s.loop.Arm(&c.timer, s.loop.Now()+int64(c.keepAlive)*second*3/2)
+	}
+	s.answer(c, connack)
 	if ss.throttled > 0 {
 		c.conn.Pause()
 	}
@@ -322,7 +346,7 @@ func (s *Shard) sessionFor(p *codec.Connect) (ss *session, present bool) {
 	if w := ss.will; w != nil {
 		ss.will = nil
 		if ended {
-			s.willsDue = append(s.willsDue, w)
+			s.willDue(ss, w)
 		} else {
 			w.message.Release()
 		}
@@ -342,7 +366,7 @@ func (s *Shard) takeOver(ss *session, old *client, sessionEnds bool) {
 	s.logLeft(old, ss, why)
 	if old.will != nil {
 		if sessionEnds {
-			s.willsDue = append(s.willsDue, old.will)
+			s.willDue(ss, old.will)
 		} else {
 			old.will.message.Release()
 		}
@@ -351,6 +375,7 @@ func (s *Shard) takeOver(ss *session, old *client, sessionEnds bool) {
 	if !sessionEnds {
 		s.storeSent(ss)
 	}
+	wasConnected := old.state == connected
 	ss.client, old.session, old.state = nil, nil, closing
 	s.dropAcks(old)
 	s.broker.clients.Add(-1)
@@ -360,7 +385,7 @@ func (s *Shard) takeOver(ss *session, old *client, sessionEnds bool) {
 		s.freeClient(old)
 		return
 	}
-	if old.version == codec.V5 {
+	if wasConnected && old.version == codec.V5 {
 		d := codec.Disconnect{Code: codec.SessionTakenOver}
 		s.answer(old, d.Append(s.scratch[:0], codec.V5))
 	}

@@ -74,6 +74,18 @@ func stay(c *codec.Connect) {
 	c.CleanStart, c.HasSessionExpiry, c.SessionExpiry = false, true, 1000
 }
 
+// join is world's join where CONNACK waits for the store.
+func (d *durable) join(id string, change func(*codec.Connect)) *peer {
+	d.t.Helper()
+	p := d.dial()
+	p.connect(id, change)
+	d.storeAll()
+	if a := p.next(); a.Type != codec.TypeConnack || a.Code != codec.Success {
+		d.t.Fatalf("CONNECT of %q answered by %+v", id, a)
+	}
+	return p
+}
+
 func (d *durable) stay(id string) *peer {
 	d.t.Helper()
 	return d.join(id, stay)
@@ -128,7 +140,7 @@ func TestPubackWaitsForTheStore(t *testing.T) {
 		d.restart(3-loops, time.Second)
 		again := d.dial()
 		again.connect(sub.id, stay)
-		d.settle()
+		d.storeAll()
 		all := again.take()
 		if len(all) != 2 || !all[0].Present || all[1].Payload != "1" || all[1].PacketID != 1 || all[1].Dup {
 			t.Errorf("%d loops: after a restart %+v", loops, all)
@@ -184,7 +196,7 @@ func TestSlowReceiverIsStored(t *testing.T) {
 	d.restart(1, 0)
 	again := d.dial()
 	again.connect("s", stay)
-	d.settle()
+	d.storeAll()
 	all := again.take()
 	if len(g) != 1 || len(all) != 2 || !all[1].Dup || all[1].PacketID != g[0].PacketID || all[1].Payload != "1" {
 		t.Errorf("got %+v, after a restart %+v", g, all)
@@ -212,7 +224,7 @@ func TestQoS2OverARestart(t *testing.T) {
 				p, s := d.dial(), d.dial()
 				p.connect(pub.id, stay)
 				s.connect(sub.id, stay)
-				d.settle()
+				d.storeAll()
 				pub, sub = p, s
 				if a := pub.next(); !a.Present {
 					t.Errorf("the publisher's session is lost: %+v", a)
@@ -326,7 +338,7 @@ func TestExpiryCountsTheTimeDown(t *testing.T) {
 	}
 	p := d.dial()
 	p.connect("long", stay)
-	d.settle()
+	d.storeAll()
 	if got := p.take(); len(got) != 2 || !got[0].Present || got[1].Payload != "there" {
 		t.Errorf("got %+v", got)
 	}
@@ -529,7 +541,7 @@ func TestGroupsAreStoredInOrder(t *testing.T) {
 		d.restart(loops, 0)
 		sub, again := d.dial(), d.dial()
 		again.connect(pub.id, stay)
-		d.settle()
+		d.storeAll()
 		again.take()
 		again.ack(codec.TypePubrel, 1)
 		again.ack(codec.TypePubrel, 2)
@@ -558,7 +570,7 @@ func TestYoungIsStoredBeforeUrgent(t *testing.T) {
 	d.restart(1, 0)
 	again := d.dial()
 	again.connect("s", stay)
-	d.settle()
+	d.storeAll()
 	if got := payloads(again.take()); len(got) == 0 || got[0] != "first" {
 		t.Errorf("got %q", got)
 	}

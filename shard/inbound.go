@@ -106,7 +106,7 @@ func (in *inbound) release(s *Shard) {
 func (s *Shard) inboundFull(in *inbound, size int64) bool {
 	limit := packetIDs
 	if s.cfg.MaxInflightMessages > 0 && s.cfg.MaxQueuedMessages > 0 {
-		limit = s.cfg.MaxInflightMessages + s.cfg.MaxQueuedMessages
+		limit = min(s.cfg.MaxInflightMessages, packetIDs) + min(s.cfg.MaxQueuedMessages, packetIDs)
 	}
 	a, b := s.cfg.MaxInflightBytes, s.cfg.MaxQueuedBytes
 	return len(in.held) >= limit || (a > 0 && b > 0 && len(in.held) > 0 && in.bytes+size > max(a+b, inboundBytesMin))
@@ -363,7 +363,7 @@ func (s *Shard) pubrel(c *client, a *codec.Ack) error {
 	} else {
 		s.unstoreInbound(ss, h)
 		m := ss.in.take(i)
-		s.routeReleased(m, r)
+		s.routeKept(m, r)
 		s.unkeep(m)
 	}
 	s.holdCrowded(c)
@@ -379,11 +379,12 @@ func (s *Shard) releaseStored(c *client, h *heldMessage, r *receipt) {
 	}
 	h.released, h.receipt = true, r
 	c.session.in.releases = append(c.session.in.releases, r)
-	s.routeReleased(h.msg, r)
+	s.routeKept(h.msg, r)
 }
 
-// routeReleased routes a QoS 2 message whose PUBREL has come, unless it has expired [MQTT-3.3.2-5].
-func (s *Shard) routeReleased(m *Message, r *receipt) {
+// routeKept routes a message that was kept, a QoS 2 message whose PUBREL has come or a will that is due, unless it has expired
+// [MQTT-3.3.2-5].
+func (s *Shard) routeKept(m *Message, r *receipt) {
 	if m.expiry != 0 && m.expiry <= s.loop.Now() {
 		s.count.Expired++
 		return

@@ -232,7 +232,7 @@ func (s *Shard) window(c *client) int {
 
 // pump sends queued deliveries while the window and the output allow.
 func (s *Shard) pump(ss *session) {
-	o, c := ss.out, ss.client
+	o, c := ss.out, ss.receiver()
 	if o == nil || c == nil {
 		return
 	}
@@ -331,7 +331,7 @@ func (s *Shard) settle(ss *session, d *delivery) {
 // enqueue adds a delivery to the session: sent at once when the window is open and nothing waits before it, else
 // queued within the bounds, else treated by the slow-consumer policy.
 func (s *Shard) enqueue(ss *session, p *publication, g *outgoing, share *router.Share) {
-	o, c := ss.outbound(), ss.client
+	o, c := ss.outbound(), ss.receiver()
 	size := int64(len(p.payload))
 	if g.ids != nil {
 		size += 4 * int64(len(*g.ids))

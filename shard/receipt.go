@@ -159,7 +159,11 @@ func (s *Shard) troubled() {
 		return
 	}
 	for i := range s.clients.made {
-		if c := s.clients.at(i); c.state == connected && c.conn != nil {
+		switch c := s.clients.at(i); {
+		case c.state == accepted:
+			s.welcome(c, c.connack)
+			s.readOn(c)
+		case c.state == connected && c.conn != nil:
 			s.refuseWaiting(c)
 		}
 	}

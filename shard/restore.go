@@ -231,7 +231,7 @@ func (r *restorer) share(p *persist.Delivery) *router.Share {
 	return &share
 }
 
-// handOn gives a delivery whose session has ended to another member of its group.
+// handOn gives a delivery whose session has ended to another member of its group, or publishes it when it is a will.
 func (r *restorer) handOn(session uint64, p *persist.Delivery, m *Message) {
 	if p.Group == "" {
 		return
@@ -244,10 +244,19 @@ func (r *restorer) handOn(session uint64, p *persist.Delivery, m *Message) {
 		s.unstoreAt(placeGiven, session, p.Seq, nil)
 		return
 	}
-	d := s.newSharedDelivery(m.Retain(), share)
-	if !s.unstoreAfter(d, placeGiven, session, p.Seq) {
+	receipt := s.unstoreAfter(m, placeGiven, session, p.Seq)
+	if receipt == nil {
 		s.unstoreAt(placeGiven, session, p.Seq, m)
 	}
+	if p.Group == willGroup {
+		body := m.Body()
+		again := r.Message(&body).(*Message) // publishing changes it, and m may be retained
+		again.expiry = m.expiry
+		s.willsDue = append(s.willsDue, &will{message: again, receipt: receipt})
+		return
+	}
+	d := s.newSharedDelivery(m.Retain(), share)
+	d.receipt = receipt
 	r.lost = append(r.lost, d)
 }
 

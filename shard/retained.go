@@ -302,7 +302,7 @@ func (ss *session) running() *replay {
 
 // replayMore continues the session's first replay if it can.
 func (s *Shard) replayMore(ss *session) {
-	if r := ss.running(); r == nil || ss.client == nil || r.away {
+	if r := ss.running(); r == nil || ss.receiver() == nil || r.away {
 		return
 	}
 	if s.loops == 1 {
@@ -365,7 +365,7 @@ func (s *Shard) runDueReplays() {
 // runReplays continues the replays of a session until its output is full, a look-up is away, or the turn's share is
 // used up.
 func (s *Shard) runReplays(ss *session) {
-	for r := ss.running(); r != nil && ss.client != nil && !r.away; r = ss.running() {
+	for r := ss.running(); r != nil && ss.receiver() != nil && !r.away; r = ss.running() {
 		if !s.replayRoom(ss) {
 			return
 		}

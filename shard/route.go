@@ -119,7 +119,7 @@ func (s *Shard) deliverTo(ss *session, p *publication, g *outgoing, share *route
 		s.enqueue(ss, p, g, share)
 		return
 	}
-	c := ss.client
+	c := ss.receiver()
 	if s.cfg.QueueQoS0Messages && (c == nil || (ss.out != nil && ss.out.waiting() > 0)) {
 		s.enqueue(ss, p, g, share) // also behind what waits, which may be of QoS 0 [MQTT-4.6.0-6]
 		return

@@ -120,6 +120,14 @@ func (s *Shard) newSession(id string) *session {
 	return ss
 }
 
+// receiver returns the client to which messages can be sent; nil while there is none, or CONNACK waits for the store.
+func (ss *session) receiver() *client {
+	if c := ss.client; c != nil && c.state == connected {
+		return c
+	}
+	return nil
+}
+
 // lookup returns the session with this key if it is still the one with this generation.
 func (s *Shard) lookup(key, gen uint32) *session {
 	if ss := s.sessions.at(key); ss.gen == gen && ss.id != "" {
@@ -172,7 +180,7 @@ func (s *Shard) handOn(ss *session) (all []*sharedDelivery) {
 		}
 		next := s.newSharedDelivery(d.msg.Retain(), *d.share)
 		if d.place != 0 && d.place != placeGrouped {
-			if s.unstoreAfter(next, d.place, ss.number, d.seq) {
+			if next.receipt = s.unstoreAfter(next.msg, d.place, ss.number, d.seq); next.receipt != nil {
 				d.place = 0
 			}
 		}
@@ -181,20 +189,19 @@ func (s *Shard) handOn(ss *session) (all []*sharedDelivery) {
 	return all
 }
 
-// unstoreAfter lets the record of a delivery, at p in the store, stay until another member has its message on disk or does not
-// need it. It reports false where nobody waits for the store: the record can go at once.
-func (s *Shard) unstoreAfter(next *sharedDelivery, p place, number, seq uint64) bool {
+// unstoreAfter lets the record of a delivery, at p in the store, stay until whoever gets its message next has it on disk or does
+// not need it: it returns the receipt for that. nil where nobody waits for the store: the record can go at once.
+func (s *Shard) unstoreAfter(m *Message, p place, number, seq uint64) *receipt {
 	r := s.newReceipt(nil, 0, 0)
 	if r == nil {
-		return false
+		return nil
 	}
-	m := next.msg.Retain()
+	m.Retain()
 	r.then = func() {
 		s.unstoreAt(p, number, seq, m)
 		m.Release()
 	}
-	next.receipt = r
-	return true
+	return r
 }
 
 // releaseOutbound gives back every queued message.
@@ -228,7 +235,7 @@ func (s *Shard) leave(c *client, why cause, withWill bool) {
 	c.will = nil
 	if w != nil {
 		if w.delay == 0 || ss.expiry == 0 {
-			s.willsDue = append(s.willsDue, w)
+			s.willDue(ss, w)
 			s.nudge() // a connection that closed by itself is reported after the end of the turn
 		} else {
 			ss.will, ss.willAt = w, s.loop.Now()+int64(w.delay)*second
@@ -271,7 +278,7 @@ func (s *Shard) sessionDue(ss *session) {
 	now := s.loop.Now()
 	ends := ss.endsAt != 0 && ss.endsAt <= now
 	if ss.will != nil && (ends || ss.willAt <= now) {
-		s.willsDue = append(s.willsDue, ss.will)
+		s.willDue(ss, ss.will)
 		ss.will = nil
 		s.storeSession(ss)
 	}

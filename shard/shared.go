@@ -104,7 +104,7 @@ func (s *Shard) deliverGroup(p *publication, g *router.Group) {
 	m := &g.Members[i]
 	qos := s.outgoingQoS(p.qos, m.QoS)
 	if m.Loop == s.id {
-		if ss := s.lookup(m.Key, m.Gen); ss != nil && (ss.client != nil || qos > 0) && s.may(ss.who, auth.Receive, p.name) {
+		if ss := s.lookup(m.Key, m.Gen); ss != nil && (ss.receiver() != nil || qos > 0) && s.may(ss.who, auth.Receive, p.name) {
 			s.deliverShared(ss, p, m, &g.Share, qos)
 			return
 		}
@@ -128,7 +128,7 @@ func (s *Shard) deliverShared(ss *session, p *publication, m *router.Member, sha
 func (s *Shard) receiveShared(d *sharedDelivery) {
 	ss := s.lookup(d.member.Key, d.member.Gen)
 	qos := s.outgoingQoS(d.qos, d.member.QoS)
-	if ss == nil || (ss.client == nil && !(d.last && qos > 0)) || !s.isMember(ss, &d.share) || !s.may(ss.who, auth.Receive, d.msg.Topic()) {
+	if ss == nil || (ss.receiver() == nil && !(d.last && qos > 0)) || !s.isMember(ss, &d.share) || !s.may(ss.who, auth.Receive, d.msg.Topic()) {
 		s.sharedReturn(d)
 		return
 	}

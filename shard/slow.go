@@ -19,7 +19,7 @@ func (s *Shard) admit(ss *session, p *publication, size int64) bool {
 	if s.paced {
 		return true
 	}
-	o, c := ss.out, ss.client
+	o, c := ss.out, ss.receiver()
 	waiting := o.waiting()
 	if ss.isDurable() && c != nil {
 		waiting -= max(s.window(c)-o.inflight, 0) // these wait for the store only

@@ -18,11 +18,11 @@ func (s *Shard) stopAccepting() {
 	}
 	s.eachSession(func(ss *session) {
 		if c := ss.client; c != nil && c.will != nil {
-			s.willsDue = append(s.willsDue, c.will)
+			s.willDue(ss, c.will)
 			c.will = nil
 		}
 		if ss.will != nil {
-			s.willsDue = append(s.willsDue, ss.will)
+			s.willDue(ss, ss.will)
 			ss.will = nil
 			s.storeSession(ss)
 		}

@@ -49,7 +49,8 @@ type batch struct {
 	persist.Batch
 	// waiting is who waits for each of Ops, one obligation each; nil: nobody. late waits for the whole batch.
 	waiting, late []*receipt
-	gated         []deliveryRef // to be let go when the batch is stored
+	gated         []deliveryRef       // to be let go when the batch is stored
+	ended         map[string]struct{} // the client identifiers whose session's record it deletes
 	number        uint64
 	live          int // Ops that do anything
 	bytes         int64
@@ -232,6 +233,7 @@ func (s *Shard) emptyBatch(b *batch) {
 	clear(b.Ops)
 	clear(b.waiting)
 	clear(b.late)
+	b.ended = nil
 	b.Ops, b.waiting, b.late, b.gated = b.Ops[:0], b.waiting[:0], b.late[:0], b.gated[:0]
 	s.renumber(b)
 }
@@ -394,6 +396,38 @@ func (s *Shard) storeSession(ss *session) {
 	ss.place = s.change(s.batchFor(true), persist.Op{Kind: persist.PutSession, Session: ss.number, Extra: &persist.Extra{Session: record}}, nil)
 }
 
+// sessionReceipt returns the receipt that waits until what a CONNECT made of a session is stored: its record, or the end of the one
+// that its client had before. nil: there is nothing to wait for. While the disk fails nobody waits, so that clients can come.
+func (s *Shard) sessionReceipt(ss *session) *receipt {
+	if !s.storage.waits || s.broker.trouble.Load() {
+		return nil
+	}
+	b, _ := s.open(ss.place)
+	if b == nil {
+		b = s.storage.ending(ss.id)
+	}
+	if b == nil {
+		return nil
+	}
+	r := s.newReceipt(nil, 0, 0)
+	r.pending.Add(1)
+	b.late = append(b.late, r)
+	return r
+}
+
+// ending returns the last batch with which a stored session of a client identifier ends, nil when none is on its way.
+func (st *storage) ending(id string) *batch {
+	if _, ok := st.urgent.ended[id]; ok {
+		return st.urgent
+	}
+	for i := len(st.underWay) - 1; i >= 0; i-- {
+		if _, ok := st.underWay[i].ended[id]; ok {
+			return st.underWay[i]
+		}
+	}
+	return nil
+}
+
 // unstore forgets what is stored of a session, but for deliveries that go to another member of a group.
 func (s *Shard) unstore(ss *session) {
 	if !ss.isDurable() {
@@ -410,7 +444,12 @@ func (s *Shard) unstore(ss *session) {
 	if b, _ := s.open(ss.place); b != nil && !ss.rewritten {
 		s.withdraw(b, ss.place)
 	} else {
-		s.change(s.batchFor(true), persist.Op{Kind: persist.DeleteSession, Session: ss.number}, nil)
+		b := s.batchFor(true)
+		s.change(b, persist.Op{Kind: persist.DeleteSession, Session: ss.number}, nil)
+		if b.ended == nil {
+			b.ended = make(map[string]struct{})
+		}
+		b.ended[ss.id] = struct{}{}
 	}
 	number := ss.number
 	ss.number, ss.place, ss.rewritten = 0, 0, false
@@ -448,7 +487,7 @@ func (s *Shard) storeDelivery(ss *session, d *delivery, r *receipt) {
 		r.group.parts[s.id] = append(r.group.parts[s.id], groupPart{op: op, ref: ref, msg: d.msg.Retain()})
 		return
 	}
-	b := s.batchFor(ss.client == nil || d.gated)
+	b := s.batchFor(ss.receiver() == nil || d.gated)
 	d.place = s.change(b, op, r)
 	if d.gated {
 		b.gated = append(b.gated, ref)

@@ -50,7 +50,8 @@ type conn struct {
 	session    *session
 	sock       *loop.SimSocket
 	buf        []byte
-	present    int // what CONNACK must say: 0, 1, or -1 for either
+	dialedAt   int64 // Unix milliseconds
+	present    int   // what CONNACK must say: 0, 1, or -1 for either
 	connected  bool
 	over       bool
 	overtaken  bool
@@ -72,7 +73,7 @@ func newClient(w *world, i int) *client {
 	k := &client{w: w, id: fmt.Sprintf("c%d", i), version: codec.V311, expiry: expiryNever, shares: w.chance(30)}
 	if w.chance(60) {
 		k.version = codec.V5
-		k.expiry = uint32(w.pick(3, 30, 1000, 1000, int(expiryNever)))
+		k.expiry = [...]uint32{3, 30, 1000, 1000, expiryNever}[w.pick(0, 1, 2, 3, 4)]
 	}
 	if w.chance(15) {
 		k.expiry = 0
@@ -83,14 +84,11 @@ func newClient(w *world, i int) *client {
 // connect sends CONNECT; over a connection that is still there it is a take-over.
 func (k *client) connect() {
 	w := k.w
-	if k.conn != nil && !k.conn.connected {
-		return // two CONNECTs on their way have no order
-	}
 	if k.unsure {
-		w.settle()
+		w.settle() // two CONNECTs on their way have no order
 	}
 	clean := k.expiry == 0 && (k.version == codec.V311 || w.chance(50)) || w.chance(10)
-	c := &conn{client: k, life: w.lives, sock: w.net.Dial(w.listener), emptyAt: w.now(), inflight: map[uint16]bool{}, subs: map[uint16][]*sub{}, unsubs: map[uint16]*sub{}}
+	c := &conn{client: k, life: w.lives, sock: w.net.Dial(w.listener), dialedAt: w.now(), emptyAt: w.now(), inflight: map[uint16]bool{}, subs: map[uint16][]*sub{}, unsubs: map[uint16]*sub{}}
 	c.present = k.expectPresent(clean)
 	taken := k.conn != nil
 	if taken {
@@ -126,6 +124,9 @@ func (k *client) connect() {
 	}
 	if clean {
 		k.endSession()
+	}
+	if k.session != nil && c.brief {
+		k.session.letGo()
 	}
 	c.lazy = w.chance(40)
 	if w.chance(20) {
@@ -271,7 +272,9 @@ func (k *client) endSession() {
 		}
 	}
 	s.debts = nil
-	k.ghosts = append(k.ghosts, s)
+	if !s.unstored {
+		k.ghosts = append(k.ghosts, s)
+	}
 	k.session = nil
 }
 
@@ -319,8 +322,12 @@ func (c *conn) run(n int) bool {
 			worked = c.flushAcks() || worked
 		}
 	}
-	if c.sock.Ended() && !c.over {
-		c.client.w.fail("%s: the broker closed the connection", c.client.id)
+	if k := c.client; c.sock.Ended() && !c.over {
+		if c.connected || k.w.now() < c.dialedAt+29_000 {
+			k.w.fail("%s: the broker closed the connection", k.id)
+		}
+		k.w.note("%s: no CONNACK in connect_timeout", k.id) // the store did not move
+		k.left(c, false)
 	}
 	return worked
 }
@@ -432,11 +439,17 @@ func (c *conn) connack(p *codec.Connack) {
 	c.session = s
 	s.conns++
 	s.brief, s.expiry = c.brief, k.expiry
+	s.stored, s.unstored = false, false
+	if w.safe { // CONNACK came when the store had what it says
+		k.ghosts, k.aging, c.recorded = nil, false, true
+		s.stored, s.unstored = !s.brief, s.brief
+	}
 	if s.brief {
-		s.expiry, s.stored = 0, false
-		for _, v := range s.subs {
-			w.leaky[v.written] = true
-		}
+		s.expiry = 0
+		s.letGo()
+	}
+	if s.owedFrom == owedNever {
+		s.owedFrom = w.step
 	}
 	for _, o := range k.outs {
 		c.resend(o)
@@ -486,7 +499,6 @@ func (c *conn) publish(p *codec.Publish) {
 		w.note("%s <- clear %s q%d id%d dup=%v", k.id, p.Topic, p.QoS, p.PacketID, p.Dup)
 		if p.QoS == 2 {
 			k.session.rx[p.PacketID], k.session.rxOn[p.PacketID] = &message{topic: p.Topic, clearing: true}, c
-			k.session.stored = k.session.stored || !k.session.brief && w.safe
 		}
 	} else {
 		m := w.messageOf(p.Payload)
@@ -535,8 +547,6 @@ func (c *conn) ack(a *codec.Ack) {
 			if !o.released {
 				w.note("%s: PUBREC of %v", k.id, o.m)
 				o.released = true
-				c.recorded = c.recorded || w.safe && o.m.sends == 1
-				k.session.stored = k.session.stored || w.safe && !k.session.brief
 				c.acks = codec.AppendAck(c.acks, codec.TypePubrel, k.version, a.PacketID, codec.Success)
 			}
 			return
@@ -575,10 +585,6 @@ func (c *conn) suback(a *codec.Suback) {
 		}
 		v.ackedAt = w.step
 		v.replaces.end(w.step)
-	}
-	if w.safe && !k.session.brief {
-		k.session.stored, c.recorded = true, true
-		k.ghosts = nil
 	}
 	w.note("%s: SUBACK %d", k.id, a.PacketID)
 }

@@ -3,6 +3,7 @@ package sim_test
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 
@@ -153,25 +154,40 @@ type stream struct {
 
 // session is one incarnation of a client's session, across crashes.
 type session struct {
-	c       *client
-	expiry  uint32
-	conns   int
-	stored  bool // a crash does not lose it
-	brief   bool // it ends with the connection
-	revived bool // a crash brought it back after its end
-	subs    []*sub
-	rx      map[uint16]*message // QoS 2 received, PUBREL not
-	rxOn    map[uint16]*conn    // on which connection
-	open    map[uint16]*message // QoS 1 received and not acknowledged
-	seen    map[*message]int
-	twice   map[*message]int // QoS 2 receptions
-	last    map[stream]int
-	debts   []*message
+	c      *client
+	expiry uint32
+	conns  int
+	stored bool // a crash does not lose it
+	// unstored tells that it is not stored: a crash does not bring it back.
+	unstored bool
+	brief    bool // it ends with the connection
+	revived  bool // a crash brought it back after its end
+	subs     []*sub
+	rx       map[uint16]*message // QoS 2 received, PUBREL not
+	rxOn     map[uint16]*conn    // on which connection
+	open     map[uint16]*message // QoS 1 received and not acknowledged
+	seen     map[*message]int
+	twice    map[*message]int // QoS 2 receptions
+	last     map[stream]int
+	debts    []*message
+	owedFrom int // the step from which what is sent to it is owed
 }
 
 func newSession(k *client) *session {
 	return &session{c: k, expiry: k.expiry, rx: map[uint16]*message{}, rxOn: map[uint16]*conn{}, open: map[uint16]*message{}, seen: map[*message]int{},
 		twice: map[*message]int{}, last: map[stream]int{}}
+}
+
+// owedNever is the owedFrom of a session that is to end with a connection whose CONNACK has not come: when a crash brings it back,
+// messages that were acknowledged meanwhile may have gone by.
+const owedNever = math.MaxInt
+
+// letGo notes that the session ends with its connection, or did if CONNACK had come.
+func (s *session) letGo() {
+	s.owedFrom = owedNever
+	for _, v := range s.subs {
+		s.c.w.leaky[v.written] = true
+	}
 }
 
 // wanted reports whether a subscription of this QoS was in force all the time since m was sent, so that it arrives in order.
@@ -246,10 +262,6 @@ func (w *world) received(c *conn, m *message, p *codec.Publish) {
 		}
 		s.open[id] = m
 	case 2:
-		if !s.brief && w.safe {
-			s.stored = true
-			s.c.ghosts = nil
-		}
 		if had := s.rx[id]; had == m || had != nil && w.safe && !s.revived {
 			if had != m {
 				w.fail("%s got %v under packet identifier %d, which %v still has", s.c.id, m, id, had)
@@ -341,7 +353,7 @@ func (w *world) owe(m *message) {
 	}
 	for _, k := range w.clients {
 		s := k.session
-		if s == nil {
+		if s == nil || m.sentAt < s.owedFrom {
 			continue
 		}
 		for _, v := range s.subs {
@@ -352,6 +364,25 @@ func (w *world) owe(m *message) {
 			}
 		}
 	}
+}
+
+// oweWill makes debts of a will that was surely published.
+func (w *world) oweWill(m *message) {
+	if m.qos == 0 || w.lossy || !w.safe {
+		return
+	}
+	for _, k := range w.clients {
+		if s := k.session; s != nil && s.seen[m] == 0 && s.wantsWill(m) {
+			s.debts = append(s.debts, m)
+		}
+	}
+}
+
+// wantsWill reports whether a subscription was in force all the time since the connection of a will ended.
+func (s *session) wantsWill(m *message) bool {
+	return m.leftAt >= s.owedFrom && slices.ContainsFunc(s.subs, func(v *sub) bool {
+		return v.group == "" && v.matches(m.topic) && v.surely(m.leftAt, s.c.w.step) && v.qos > 0 && !v.noLocal
+	})
 }
 
 // checkDebts holds, when everything is quiet and stored, that a session whose client reads got what it is owed.
@@ -369,10 +400,8 @@ func (w *world) checkWill(s *session, m *message) {
 	if m == nil || m.will != willWaits || m.qos == 0 || w.lossy || m.pub.goneBy == 0 || w.now() < max(m.pub.goneBy+m.delay*1000, w.bornAt)+1500 {
 		return
 	}
-	for _, v := range s.subs {
-		if v.group == "" && v.matches(m.topic) && v.surely(m.leftAt, w.step) && v.qos > 0 && !v.noLocal && s.seen[m] == 0 {
-			w.fail("%s did not get the will %v", s.c.id, m)
-		}
+	if s.seen[m] == 0 && s.wantsWill(m) {
+		w.fail("%s did not get the will %v", s.c.id, m)
 	}
 }
 

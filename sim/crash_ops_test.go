@@ -14,7 +14,7 @@ var (
 	plainTopics    = []string{"t/a", "t/b", "t/a/x", "t/b/x"}
 	retainedTopics = []string{"r/0", "r/1", "r/x/2", "r/x/3"}
 	sharedTopics   = []string{"s/a", "s/b"}
-	plainFilters   = []string{"t/a", "t/b", "t/+", "t/#", "+/a", "t/a/#", "t/+/x", "r/#", "r/+", "r/0", "r/x/+", "w/+", "w/#"}
+	plainFilters   = []string{"t/a", "t/b", "t/+", "t/#", "+/a", "t/a/#", "t/+/x", "r/#", "r/+", "r/0", "r/x/+", "w/+", "w/#", "w/#", "w/#"}
 	sharedFilters  = []string{"$share/g1/s/a", "$share/g1/s/#", "$share/g2/s/+"}
 )
 
@@ -58,6 +58,9 @@ func (w *world) operate() {
 	case n < 97:
 		w.stepping = w.pick(100, 50, 10, 2, 0)
 	default:
+		if w.chance(80) {
+			w.awaitWill()
+		}
 		w.crash()
 		if w.chance(60) {
 			w.comeBack()
@@ -67,6 +70,41 @@ func (w *world) operate() {
 		}
 	}
 	w.someTurns()
+}
+
+// awaitWill goes on to about the moment at which a will is due, of which the store may have taken a part then. Before, connections
+// end: some have a will, some are to get one.
+func (w *world) awaitWill() {
+	for _, k := range w.clients {
+		if c := k.conn; c != nil && c.recorded && !c.brief && w.chance(50) {
+			c.sock.Reset()
+			w.note("%s: is cut off", k.id)
+			k.left(c, false)
+		}
+	}
+	w.dropEnded()
+	for _, k := range w.clients {
+		m := k.will
+		if m == nil || m.will != willWaits || w.now() > m.leftWall+m.delay*1000 {
+			continue
+		}
+		w.drain()
+		w.stepping = w.pick(0, 0, 10)
+		w.note("awaits the will %v", m)
+		w.advance((m.leftWall + m.delay*1000 - w.now()) * 1e6)
+		sure := k.goneBy + m.delay*1000 + 300
+		for w.now() < sure && w.chance(97) {
+			w.advance(100e6)
+		}
+		if w.now() >= sure {
+			w.oweWill(m)
+		}
+		for range w.pick(0, 1, 1, 1, 2, 3) {
+			w.take()
+			w.someTurns()
+		}
+		return
+	}
 }
 
 // comeBack connects the clients again that a crash cut off, or most of them.
@@ -88,10 +126,10 @@ func (k *client) read() {
 // leave ends the client's connection in one of the ways there are.
 func (k *client) leave() {
 	w, c := k.w, k.conn
-	if c == nil || !c.connected {
+	if c == nil {
 		return
 	}
-	if w.chance(50) {
+	if c.connected && w.chance(50) {
 		c.flushAcks()
 	}
 	polite, ends := false, false
