@@ -62,7 +62,8 @@ func TestKilledBehindTLSAndWebSocket(t *testing.T) {
 	certFile, keyFile, _ := a.issue("localhost", ecKey(t), nil)
 	again := func() *broker {
 		t.Helper()
-		return start(t, "certfile "+certFile, "keyfile "+keyFile, "protocol websockets", "persistence true", "persistence_location "+dir)
+		return start(t, "certfile "+certFile, "keyfile "+keyFile, "protocol websockets", "persistence true", "persistence_location "+dir,
+			"max_queued_messages 2147483647", "max_output_bytes 1073741824") // the largest that they may be
 	}
 	// join connects with a session that stays, and holds whether there was one.
 	join := func(b *broker, id string, present byte) *raw {
@@ -99,11 +100,19 @@ func TestKilledBehindTLSAndWebSocket(t *testing.T) {
 	must(t, err)
 	must(t, r.want(0x90, 1))
 	r.conn.Close()
-	w := join(b, "writer", 0)
+	w, choked := join(b, "writer", 0), awaitLine(t, b, "does not read its answers")
 	for i := range messages {
 		_, err := w.conn.Write(publishBytes(1, "a/b", uint16(i+1), []byte(payload(i))))
 		must(t, err)
 		must(t, w.want(0x40, i+1))
+	}
+	_, err = w.conn.Write(publishBytes(2, "other", 200, nil))
+	must(t, err)
+	must(t, w.want(0x50, 200))
+	select {
+	case line := <-choked:
+		t.Error(line)
+	default:
 	}
 	_ = b.stop(syscall.SIGKILL)
 
