@@ -118,7 +118,7 @@ func (c *Connect) decodeProtocol(r *reader) {
 	c.Version = level
 }
 
-// decodeFlags reads the connect flags. 3.1 leaves the reserved bit, and the will's bits without a will, open.
+// decodeFlags reads the connect flags. 3.1 leaves the reserved bit, and most of the will's bits without a will, open.
 func (c *Connect) decodeFlags(flags uint8) *Error {
 	qos := flags >> connectWillQoS & maskQoS
 	c.CleanStart = flags&connectClean != 0
@@ -126,7 +126,7 @@ func (c *Connect) decodeFlags(flags uint8) *Error {
 	switch strict := c.Version != V31; {
 	case strict && flags&connectReserved != 0:
 		return errConnectReserved // [MQTT-3.1.2-3]
-	case qos == 3 && (strict || c.HasWill):
+	case qos == 3:
 		return errWillQoS3 // [MQTT-3.1.2-12]
 	case strict && !c.HasWill && qos != 0:
 		return errWillQoS // [MQTT-3.1.2-11]

@@ -51,6 +51,7 @@ func TestWillQoS3IsMalformed(t *testing.T) {
 	refuses(t, V5, wire(0x10, `"MQTT" 05 1E 0000 {} "" {} "will" ""`), errWillQoS3, MalformedPacket)
 	refuses(t, V311, wire(0x10, `"MQTT" 04 1E 0000 "" "will" ""`), errWillQoS3, MalformedPacket)
 	refuses(t, V31, wire(0x10, `"MQIsdp" 03 1E 0000 "id" "will" ""`), errWillQoS3, MalformedPacket)
+	refuses(t, V31, wire(0x10, `"MQIsdp" 03 1A 0000 "id"`), errWillQoS3, MalformedPacket)
 }
 
 // [MQTT-3.1.2-11] [MQTT-3.1.2-13], and [MQTT-3.1.2-11] to [MQTT-3.1.2-15] of 3.1.1. In 3.1 the bits mean nothing then.
@@ -59,7 +60,7 @@ func TestWillBitsWithoutAWillAreMalformed(t *testing.T) {
 	refuses(t, V311, wire(0x10, `"MQTT" 04 12 0000 ""`), errWillQoS, MalformedPacket)
 	refuses(t, V5, wire(0x10, `"MQTT" 05 22 0000 {} ""`), errWillRetain, MalformedPacket)
 	refuses(t, V311, wire(0x10, `"MQTT" 04 22 0000 ""`), errWillRetain, MalformedPacket)
-	c := accepts(t, V31, wire(0x10, `"MQIsdp" 03 3A 0000 "id"`)).(*anyConnect)
+	c := accepts(t, V31, wire(0x10, `"MQIsdp" 03 32 0000 "id"`)).(*anyConnect)
 	if c.HasWill || c.Will.QoS != 0 || c.Will.Retain {
 		t.Errorf("%+v", c.Will)
 	}

@@ -43,6 +43,7 @@ func TestOverlongRemainingLengthIsMalformedInVersion5(t *testing.T) {
 	refuses(t, V5, publish, errLengthOverlong, MalformedPacket)
 	accepts(t, V311, publish)
 	refuses(t, V5, overlong(0xE0, 0), errLengthOverlong, MalformedPacket)
+	refuses(t, V5, overlong(0xC0), errLengthOverlong, MalformedPacket)
 	refuses(t, V5, overlong(0x10, wire(0x10, `"MQTT" 05 02 0000 {} "id"`)[2:]...), errLengthOverlong, MalformedPacket)
 	accepts(t, V311, overlong(0x10, wire(0x10, `"MQTT" 04 02 0000 "id"`)[2:]...))
 	if h, _, _ := DecodeHeader(publish); !h.Overlong {

@@ -2,6 +2,14 @@ package codec
 
 // PINGREQ and PINGRESP are a fixed header alone; DecodeHeader refuses one with a body.
 
+// DecodePing looks at the header that a PINGREQ is.
+func (h Header) DecodePing(v Version) error {
+	if e := h.check(v); e != nil {
+		return e
+	}
+	return nil
+}
+
 // AppendPingreq writes a PINGREQ.
 func AppendPingreq(b []byte) []byte { return append(b, byte(TypePingreq)<<4, 0) }
 

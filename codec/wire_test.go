@@ -104,12 +104,9 @@ func (p *anyPublish) Size(v Version) int                { o := p.out(v); return 
 // ping is PINGREQ or PINGRESP.
 type ping struct{ t Type }
 
-func (p *ping) Decode(h Header, body []byte, _ Version) error {
+func (p *ping) Decode(h Header, _ []byte, v Version) error {
 	p.t = h.Type
-	if len(body) > 0 {
-		return errTrailing
-	}
-	return nil
+	return h.DecodePing(v)
 }
 
 func (p *ping) Append(b []byte, _ Version) []byte {

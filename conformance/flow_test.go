@@ -99,6 +99,27 @@ func TestMaxInflightMessagesIsAWindowOnlyOnce(t *testing.T) {
 	c.ping()
 }
 
+// TestOldClientsKnowNoReceiveMaximum: they may send as many messages of QoS 2 as they like before they read an answer.
+func TestOldClientsKnowNoReceiveMaximum(t *testing.T) {
+	b := shared(t)
+	eachVersion(t, func(t *testing.T, level int) {
+		topic := name(t, "")
+		receiver, sender := pair(t, b, level, topic)
+		const messages = 3000
+		var all []byte
+		for id := 1; id <= messages; id++ {
+			all = append(all, message{topic: topic, qos: 2, id: id}.bytes(level)...)
+		}
+		sender.send(all)
+		for id := 1; id <= messages; id++ {
+			sender.expect(ack(0x50, id))
+		}
+		sender.send(ack(pubrelByte, messages))
+		sender.expect(ack(pubcompByte, messages))
+		receiver.expectMessage(message{topic: topic, qos: 2})
+	}, v31, v4)
+}
+
 // TestV5ReceiveMaximumOfTheServerIsOnlyAWarning: more messages than announced are still answered.
 func TestV5ReceiveMaximumOfTheServerIsOnlyAWarning(t *testing.T) {
 	c := join(t, shared(t), hello{level: v5, id: name(t, "")})

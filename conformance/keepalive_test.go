@@ -1,6 +1,8 @@
 package conformance
 
 import (
+	"errors"
+	"os"
 	"testing"
 	"time"
 )
@@ -42,6 +44,29 @@ func TestSilenceBeyondKeepAlive(t *testing.T) {
 			t.Fatalf("closed after %v, within the interval", after)
 		}
 		watch.expectMessage(message{topic: name(t, "will"), payload: "late"})
+	})
+}
+
+// TestPacketThatDoesNotEnd is no packet: bytes of it keep nothing alive.
+//
+// v3.1.1 [MQTT-3.1.2-24] v5 [MQTT-3.1.2-22]
+func TestPacketThatDoesNotEnd(t *testing.T) {
+	b := shared(t)
+	eachVersion(t, func(t *testing.T, level int) {
+		t.Parallel()
+		c := join(t, b, hello{level: level, id: name(t, ""), keepAlive: 1})
+		c.send(hx("30 C0 84 3D")) // 1,000,000 bytes
+		for end := time.Now().Add(patience); time.Now().Before(end); {
+			_, _ = c.conn.Write([]byte{0})
+			if p, err := c.readWithin(100 * time.Millisecond); err == nil {
+				if level != v5 || string(p.raw) != string(hx("E0 01 8D")) {
+					t.Fatalf("got %v, want a close", p)
+				}
+			} else if !errors.Is(err, os.ErrDeadlineExceeded) {
+				return // closed
+			}
+		}
+		t.Fatal("the connection lives")
 	})
 }
 

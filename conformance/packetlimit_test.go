@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -127,6 +128,48 @@ func TestV5ClientMaximumPacketSize(t *testing.T) {
 	}
 	sender.publish(fits)
 	c.expectMessage(message{topic: topic, payload: "fits", qos: 1})
+}
+
+// TestV5TopicAliasMakesNoMessageTooLarge: one that fits only without it is sent without it.
+//
+// v5 [MQTT-3.1.2-25]
+func TestV5TopicAliasMakesNoMessageTooLarge(t *testing.T) {
+	b := shared(t)
+	for qos := range 3 {
+		topic := name(t, fmt.Sprint(qos))
+		fits := message{topic: topic, qos: qos, id: 1, payload: "fits"}
+		c := join(t, b, hello{level: v5, id: topic, props: bin(topicAliasMaximum, u16(5), maximumPacketSize, u32(len(fits.bytes(v5))))})
+		c.subscribe(topic, 2)
+		sender := join(t, b, hello{level: v5, id: topic + "-sender"})
+		for range 2 {
+			sender.publish(message{topic: topic, qos: qos, payload: "fits"})
+			c.acknowledge(c.expectMessage(message{topic: topic, qos: qos, payload: "fits"}))
+		}
+	}
+}
+
+// TestV5AnswerThatIsTooLarge ends the connection: the client would wait for it.
+//
+// v5 [MQTT-3.1.2-24]
+func TestV5AnswerThatIsTooLarge(t *testing.T) {
+	b := shared(t)
+	var filters []any
+	for i := range 30 {
+		filters = append(filters, fmt.Sprint(name(t, ""), i))
+	}
+	for what, packet := range map[string][]byte{"SUBACK": subscribe(v5, 1, with(filters, 0)...), "UNSUBACK": unsubscribe(v5, 1, filters...)} {
+		c := join(t, b, hello{level: v5, id: name(t, what), props: bin(maximumPacketSize, u32(30))})
+		c.send(packet)
+		c.expectRefusal(0x95)
+	}
+}
+
+// with puts a value behind each element.
+func with(list []any, value any) (all []any) {
+	for _, e := range list {
+		all = append(all, e, value)
+	}
+	return all
 }
 
 // TestV5AnswersToATinyClient: with the smallest useful Maximum Packet Size every answer still fits, since none has a

@@ -106,6 +106,46 @@ func TestPubrelIsRepeatedAfterReconnect(t *testing.T) {
 	})
 }
 
+// TestV5PubrelIsNotHeldBack by a smaller Receive Maximum: on the next connection every one comes, and no PUBLISH until there is room.
+//
+// v5 [MQTT-4.4.0-1] [MQTT-3.3.4-10]
+func TestV5PubrelIsNotHeldBack(t *testing.T) {
+	b := shared(t)
+	topic := name(t, "")
+	c := join(t, b, keeping(v5, topic))
+	c.subscribe(topic, 2)
+	sender := join(t, b, hello{level: v5, id: topic + "-sender"})
+	var all []message
+	for i := range 5 {
+		sender.publish(message{topic: topic, qos: 2, payload: fmt.Sprint(i)})
+		all = append(all, c.expectMessage(message{topic: topic, qos: 2, payload: fmt.Sprint(i)}))
+	}
+	for _, i := range []int{1, 3} {
+		c.send(ack(pubrecByte, all[i].id))
+		c.expect(ack(pubrelByte, all[i].id))
+	}
+	c.abandon()
+	h := keeping(v5, topic)
+	h.props = append(h.props, bin(receiveMaximum, u16(1))...)
+	c = join(t, b, h)
+	c.expect(ack(pubrelByte, all[1].id))
+	c.expect(ack(pubrelByte, all[3].id))
+	first := c.expectMessage(message{topic: topic, qos: 2, payload: "0", dup: true})
+	c.ping()
+	c.send(ack(pubcompByte, all[3].id)) // not in order, and before its turn
+	c.ping()
+	c.acknowledge(first)
+	c.ping() // the place is taken by the next one, which has its PUBREL
+	c.send(ack(pubcompByte, all[1].id))
+	for _, payload := range []string{"2", "4"} {
+		c.acknowledge(c.expectMessage(message{topic: topic, qos: 2, payload: payload, dup: true}))
+	}
+	sender.publish(message{topic: topic, qos: 2, payload: "new"})
+	c.acknowledge(c.expectMessage(message{topic: topic, qos: 2, payload: "new"}))
+	c.leave()
+	join(t, b, keeping(v5, topic)).ping()
+}
+
 // TestV5RefusedMessageIsNotRepeated: an acknowledgement of 0x80 or above ends the message.
 //
 // v5 [MQTT-4.4.0-2] [MQTT-4.3.3-4]

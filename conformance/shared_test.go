@@ -37,6 +37,34 @@ func TestSharedSubscriptionIsServedInTurn(t *testing.T) {
 	})
 }
 
+// TestWhatFollowsASubscribeIsAnsweredBehindIt, also when the group is at home with another loop: the client's own message arrives.
+//
+// v5 [MQTT-4.8.2-1]
+func TestWhatFollowsASubscribeIsAnsweredBehindIt(t *testing.T) {
+	b := shared(t)
+	for i := range 20 {
+		topic := name(t, fmt.Sprint(i))
+		c := join(t, b, hello{level: v5, id: topic})
+		c.send(append(append(subscribe(v5, 1, "$share/group/"+topic, 1), message{topic: topic, qos: 1, id: 2}.bytes(v5)...), pkt(pingreqByte)...))
+		c.expectSuback(1, 1)
+		message, answered, pinged := false, false, false
+		for range 3 {
+			p := c.read()
+			switch p.raw[0] & 0xF0 {
+			case 0x30:
+				message = true
+			case 0x40:
+				answered = len(p.raw) == 4 // success
+			case 0xD0:
+				pinged = true
+			}
+		}
+		if !message || !answered || !pinged {
+			t.Fatalf("client %d: message %v, PUBACK %v, PINGRESP %v", i, message, answered, pinged)
+		}
+	}
+}
+
 // TestInvalidSharedFilters: no group, wildcards in its name, nothing behind it.
 //
 // v5 [MQTT-4.8.2-1] [MQTT-4.8.2-2]

@@ -49,7 +49,7 @@ type client struct {
 	acks     acks   // what it was not told yet
 	flow     *flow  // nil without rate limits
 
-	lastSeen int64 // monotonic ns of the last bytes received
+	lastSeen int64 // monotonic ns of the last packet that came whole
 	timer    loop.Timer
 
 	key         uint32
@@ -61,7 +61,7 @@ type client struct {
 	aliasInMax  uint16
 	version     codec.Version
 	state       clientState
-	doomed      codec.ReasonCode // set by the slow-consumer policy; carried out at the end of the turn
+	doomed      codec.ReasonCode // set by the slow-consumer policy, or by an answer that it does not take; carried out at the end of the turn
 	warnedMax   bool             // the receive-maximum warning was written
 	crowded     bool             // not read from because another loop has too much to do
 	bridge      bool             // protocol level had the bridge bit
@@ -194,7 +194,6 @@ func (s *Shard) freeClient(c *client) {
 // Data implements loop.Handler: it handles every whole packet in b.
 func (s *Shard) Data(conn *loop.Conn, b []byte, owned bool) (used, need int) {
 	c := s.clients.at(conn.Tag)
-	c.lastSeen = s.loop.Now()
 	if c.unmet {
 		s.meet(c)
 	}
@@ -239,6 +238,7 @@ func (s *Shard) Data(conn *loop.Conn, b []byte, owned bool) (used, need int) {
 			s.fail(c, err)
 		}
 		s.count.Packets++
+		c.lastSeen = s.loop.Now()
 		used += total
 		if c.flow != nil && c.state != closing {
 			s.charge(c, h.Type == codec.TypePublish, total)
@@ -302,8 +302,8 @@ func (s *Shard) packet(c *client, h codec.Header, packet []byte, n int) error {
 	case codec.TypeUnsubscribe:
 		return s.unsubscribe(c, h, body)
 	case codec.TypePingreq:
-		if h.Remaining != 0 {
-			return errPingBody
+		if err := h.DecodePing(c.version); err != nil {
+			return err
 		}
 		s.count.Pings++
 		if s.debug {
@@ -389,15 +389,27 @@ func (s *Shard) answerWhy(c *client, p interface {
 	Append([]byte, codec.Version) []byte
 }, reason *string) {
 	b := p.Append(s.scratch[:0], codec.V5)
-	if c.maxPacket != 0 && len(b) > int(c.maxPacket) && *reason != "" {
+	if len(b) > c.largest() && *reason != "" {
 		*reason = ""
 		b = p.Append(s.scratch[:0], codec.V5)
 	}
 	s.answer(c, b)
 }
 
-// answer appends a packet that is not a PUBLISH to a connection.
+// largest is the largest packet that the client takes [MQTT-3.1.2-24].
+func (c *client) largest() int {
+	if c.maxPacket == 0 {
+		return codec.MaxPacket
+	}
+	return int(min(c.maxPacket, codec.MaxPacket))
+}
+
+// answer appends a packet that is not a PUBLISH to a connection. A client that does not take it has to go: it would wait for it.
 func (s *Shard) answer(c *client, packet []byte) {
+	if len(packet) > c.largest() {
+		s.doom(c, codec.PacketTooLarge)
+		return
+	}
 	s.count.Answers++
 	c.conn.Append(packet)
 }
@@ -517,7 +529,7 @@ func (s *Shard) clientDue(c *client) {
 	}
 }
 
-// doom marks a client that cannot keep up; it is closed when routing is over.
+// doom marks a client that cannot keep up, or does not take its answer; it is closed when routing is over.
 func (s *Shard) doom(c *client, code codec.ReasonCode) {
 	if c.doomed == 0 {
 		c.doomed = code

@@ -269,7 +269,7 @@ func (s *Shard) accept(c *client, p *codec.Connect, who *identity, assigned bool
 // welcome answers CONNACK and continues what the session has in flight.
 func (s *Shard) welcome(c *client, connack []byte) {
 	ss := c.session
-	c.state, c.connack = connected, nil
+	c.state, c.connack, c.lastSeen = connected, nil, s.loop.Now()
 	s.loop.Disarm(&c.timer)
 	if c.keepAlive > 0 {
 		s.loop.Arm(&c.timer, s.loop.Now()+int64(c.keepAlive)*second*3/2)
@@ -278,9 +278,7 @@ func (s *Shard) welcome(c *client, connack []byte) {
 	if ss.throttled > 0 {
 		c.conn.Pause()
 	}
-	s.setOnline(ss, true)
-	s.pump(ss)
-	s.replayMore(ss)
+	s.resume(ss, c)
 }
 
 // negotiate keeps what a version 5 client allows us and writes what we allow it.

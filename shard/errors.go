@@ -12,7 +12,6 @@ var (
 	errSecondConnect  = &codec.Error{Code: codec.ProtocolError, Req: "MQTT-3.1.0-2", Detail: "second CONNECT"}
 	errServerPacket   = &codec.Error{Code: codec.ProtocolError, Req: "MQTT-4.13.1-1", Detail: "packet that only a server sends"}
 	errPacketTooLarge = &codec.Error{Code: codec.PacketTooLarge, Req: "MQTT-3.2.2-15", Detail: "oversize packet"}
-	errPingBody       = &codec.Error{Code: codec.MalformedPacket, Req: "MQTT-3.12.1", Detail: "PINGREQ with a body"}
 	errExpiryFromZero = &codec.Error{Code: codec.ProtocolError, Req: "MQTT-3.1.2-23", Detail: "session expiry raised from zero in DISCONNECT"}
 	errNoAuthMethod   = &codec.Error{Code: codec.ProtocolError, Req: "MQTT-4.12.0-7", Detail: "AUTH without an authentication method"}
 	errAckState       = &codec.Error{Code: codec.ProtocolError, Req: "MQTT-4.3.3", Detail: "acknowledgement of another QoS"}

@@ -10,8 +10,9 @@ import (
 )
 
 // inbound is the QoS 2 messages a session received and whose PUBREL has not come [MQTT-4.3.3-2]. They belong to the
-// session and survive reconnects. Loop thread only. Bounded by `max_inflight_messages` + `max_queued_messages` and, when
-// both are set, by `max_inflight_bytes` + `max_queued_bytes` (inboundBytesMin at least); then the client is disconnected with 0x93.
+// session and survive reconnects. Loop thread only. Bounded by `max_inflight_messages` + `max_queued_messages`, for clients
+// that were told of no maximum only beyond inboundBytesFree; and, when both are set, by `max_inflight_bytes` + `max_queued_bytes`
+// (inboundBytesMin at least); then the client is disconnected with 0x93.
 type inbound struct {
 	held []heldMessage
 	// releases are the receipts of the messages whose PUBREL has come and whose group is not stored yet, in this order:
@@ -103,9 +104,9 @@ func (in *inbound) release(s *Shard) {
 }
 
 // inboundFull reports whether a session holds as many QoS 2 messages as it may with one more of size bytes.
-func (s *Shard) inboundFull(in *inbound, size int64) bool {
-	limit := packetIDs
-	if s.cfg.MaxInflightMessages > 0 && s.cfg.MaxQueuedMessages > 0 {
+func (s *Shard) inboundFull(c *client, size int64) bool {
+	in, limit := c.session.in, packetIDs
+	if told := c.version == codec.V5; (told || in.bytes+size > inboundBytesFree) && s.cfg.MaxInflightMessages > 0 && s.cfg.MaxQueuedMessages > 0 {
 		limit = min(s.cfg.MaxInflightMessages, packetIDs) + min(s.cfg.MaxQueuedMessages, packetIDs)
 	}
 	a, b := s.cfg.MaxInflightBytes, s.cfg.MaxQueuedBytes
@@ -115,6 +116,10 @@ func (s *Shard) inboundFull(in *inbound, size int64) bool {
 // inboundBytesMin is the least byte limit for held QoS 2 messages: a client does not know it, so it must not be met by
 // what clients usually have open.
 const inboundBytesMin = 1 << 20
+
+// inboundBytesFree is up to how many bytes of held QoS 2 messages do not count one by one for clients before version 5, which
+// know no receive maximum: libraries send whatever they are given before they read the first PUBREC.
+const inboundBytesFree = 16 << 20
 
 // publish handles PUBLISH from a client.
 func (s *Shard) publish(c *client, h codec.Header, packet, body []byte) error {
@@ -292,7 +297,7 @@ func (s *Shard) holdQoS2(c *client, p *publication, in *codec.Publish) error {
 		s.unstoreInbound(ss, h)
 		s.unkeep(ss.in.take(i))
 	}
-	if s.inboundFull(ss.in, p.size()) {
+	if s.inboundFull(c, p.size()) {
 		p.reset()
 		return errReceiveMaximum
 	}

@@ -180,9 +180,7 @@ func (s *Shard) attach(a *Attachment, id string, o AttachOptions) (present bool,
 	s.settleDurability(ss)
 	s.broker.clients.Add(1)
 	s.count.Connects++
-	s.setOnline(ss, true)
-	s.pump(ss)
-	s.replayMore(ss)
+	s.resume(ss, c)
 	return present, nil
 }
 

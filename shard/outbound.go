@@ -41,7 +41,7 @@ type delivery struct {
 	state  deliveryState
 	qos    uint8
 	retain bool
-	again  bool // it was sent on an earlier connection: DUP [MQTT-3.3.1-1]
+	again  bool // it was sent on an earlier connection: DUP [MQTT-3.3.1-1]; in state awaitPubcomp: not in the window
 	gated  bool // its PUBLISH, or in state awaitPubcomp its PUBREL, waits until it is stored
 }
 
@@ -99,10 +99,10 @@ func (o *outbound) find(id uint16) *delivery {
 	if id < first {
 		i-- // identifier 0 does not exist
 	}
-	if i >= o.next {
+	if i >= o.n {
 		return nil
 	}
-	if d := o.at(i); d.id == id && d.state != done {
+	if d := o.at(i); d.id == id && d.state != done && (i < o.next || d.state == awaitPubcomp) {
 		return d
 	}
 	return nil
@@ -160,6 +160,7 @@ func (o *outbound) rewind() {
 			o.resend++
 			o.queuedBytes += d.size()
 		case awaitPubcomp:
+			d.again = true
 			o.resend++
 		case done:
 			o.holes++
@@ -230,6 +231,21 @@ func (s *Shard) window(c *client) int {
 	return w
 }
 
+// resume continues what the session has in flight and in its queue with a client that is connected now. The window does not hold
+// back PUBREL [MQTT-3.3.4-10].
+func (s *Shard) resume(ss *session, c *client) {
+	s.setOnline(ss, true)
+	if o := ss.out; o != nil {
+		for i := 0; i < o.n && o.resend > 0; i++ {
+			if d := o.at(i); d.state == awaitPubcomp && !d.gated {
+				s.sendAck(c, codec.TypePubrel, d.id, codec.Success)
+			}
+		}
+	}
+	s.pump(ss)
+	s.replayMore(ss)
+}
+
 // pump sends queued deliveries while the window and the output allow.
 func (s *Shard) pump(ss *session) {
 	o, c := ss.out, ss.receiver()
@@ -256,17 +272,17 @@ func (s *Shard) pump(ss *session) {
 	s.relieve(ss)
 }
 
-// sendDelivery gives one delivery to the connection: PUBLISH, or PUBREL when its PUBREC was seen.
+// sendDelivery gives one delivery to the connection.
 func (s *Shard) sendDelivery(ss *session, c *client, d *delivery) {
 	o := ss.out
 	switch d.state {
 	case done:
 		o.holes--
 		return
-	case awaitPubcomp:
+	case awaitPubcomp: // resume has sent it
+		d.again = false
 		o.resend--
 		o.inflight++
-		s.sendAck(c, codec.TypePubrel, d.id, codec.Success)
 		return
 	}
 	size := d.size()
@@ -316,7 +332,12 @@ func (s *Shard) finish(ss *session, d *delivery) {
 // settle ends an in-flight delivery and lets the next ones go.
 func (s *Shard) settle(ss *session, d *delivery) {
 	o := ss.out
-	o.inflight--
+	if d.state == awaitPubcomp && d.again {
+		o.resend--
+		o.holes++
+	} else {
+		o.inflight--
+	}
 	if d.msg != nil {
 		o.inflightBytes -= d.size()
 	}
@@ -432,7 +453,7 @@ func (s *Shard) pubrec(c *client, a *codec.Ack) error {
 		s.settle(c.session, d)
 		return nil
 	}
-	d.state = awaitPubcomp
+	d.state, d.again = awaitPubcomp, false
 	c.session.out.inflightBytes -= d.size()
 	if d.place != 0 {
 		s.storeRelease(c.session, d)

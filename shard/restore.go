@@ -178,7 +178,7 @@ func (r *restorer) Delivery(session uint64, p *persist.Delivery, pm persist.Mess
 		d.share = r.share(p)
 	}
 	if p.State == persist.Release || m == nil {
-		d.state = awaitPubcomp
+		d.state, d.again = awaitPubcomp, true
 		o.resend++
 		return
 	}

@@ -470,14 +470,13 @@ func (s *Shard) fetched(r *replay) {
 const gatherMax = 16
 
 // gather starts the look-ups that a SUBACK waits for.
-func (s *Shard) gather(c *client, p *pendingSuback) {
+func (s *Shard) gather(p *pendingSuback) {
 	p.gathered = true
 	for _, r := range p.fetches {
 		r.key, r.gen, r.pending = p.key, p.gen, p
 		p.waiting++
 		s.sendLookup(r)
 	}
-	s.holdSubscriber(c)
 }
 
 // sendLookup sends a look-up to its partition; fetched takes it back.

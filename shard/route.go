@@ -256,10 +256,12 @@ func (s *Shard) sendPublish(c *client, p *publication, g *outgoing) (sent bool) 
 		}
 	}
 	size := out.Size()
-	if size > codec.MaxPacket || (c.maxPacket != 0 && size > int(c.maxPacket)) {
-		if fresh {
-			delete(c.aliasOut.byTopic, name)
-		}
+	if fresh && size > c.largest() { // it may fit without
+		delete(c.aliasOut.byTopic, name)
+		out.TopicAlias = 0
+		size = out.Size()
+	}
+	if size > c.largest() {
 		s.count.TooLargeForClient++
 		return false
 	}
@@ -282,7 +284,7 @@ func (s *Shard) sendPublish(c *client, p *publication, g *outgoing) (sent bool) 
 
 // sendCopy sends a wire form that stands somewhere already, with this receiver's packet identifier and DUP flag.
 func (s *Shard) sendCopy(c *client, p *publication, src []byte, g *outgoing) bool {
-	if c.maxPacket != 0 && len(src) > int(c.maxPacket) {
+	if len(src) > c.largest() {
 		s.count.TooLargeForClient++
 		return false
 	}

@@ -206,11 +206,15 @@ func (s *Shard) throttleLocal(key, gen uint32, stop bool) {
 	}
 }
 
-// closeDoomed disconnects the clients that the policy gave up during this turn.
+// closeDoomed disconnects the clients that were doomed during this turn.
 func (s *Shard) closeDoomed() {
 	for _, c := range s.doomed {
 		if c.state == connected && c.doomed != 0 {
-			s.close(c, disconnectedBy("outgoing queue is full", c.doomed), true)
+			why := "outgoing queue is full"
+			if c.doomed == codec.PacketTooLarge {
+				why = "an answer is larger than its maximum packet size"
+			}
+			s.close(c, disconnectedBy(why, c.doomed), true)
 		}
 	}
 	clear(s.doomed)

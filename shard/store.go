@@ -671,8 +671,8 @@ func (s *Shard) ungate(refs []deliveryRef) {
 		}
 		if at, d := ss.out.bySeq(ref.seq); d != nil && d.gated {
 			d.gated = false
-			if d.state == awaitPubcomp && at < ss.out.next && ss.client != nil {
-				s.sendAck(ss.client, codec.TypePubrel, d.id, codec.Success)
+			if c := ss.receiver(); c != nil && d.state == awaitPubcomp && (at < ss.out.next || d.again) {
+				s.sendAck(c, codec.TypePubrel, d.id, codec.Success)
 			}
 		}
 		if i+1 == len(refs) || refs[i+1].sessionRef != ref.sessionRef {

@@ -78,13 +78,13 @@ func (s *Shard) enterFilters(c *client, id uint16, subID uint32, filters []codec
 		pending = pending.orNew(c, id)
 		pending.waiting++
 		stored.then = func() { s.completeSuback(pending) }
-		s.holdSubscriber(c)
 	}
 	if pending != nil {
+		s.holdSubscriber(c)
 		pending.codes = slices.Clone(s.codes)
 		pending.fetches = slices.Clone(s.fetches)
 		if gather {
-			s.gather(c, pending)
+			s.gather(pending)
 		}
 		s.fulfil(stored)
 	} else {
