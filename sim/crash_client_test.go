@@ -1,27 +1,21 @@
-package sim_test
+package sim
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/noctulemq/noctule/codec"
-	"github.com/noctulemq/noctule/loop"
 )
 
-const expiryNever = ^uint32(0)
+// crashClient is one client identifier with what it keeps between connections.
+type crashClient struct {
+	identity
+	w      *crashWorld
+	expiry uint32 // of its sessions, in seconds; 0: they end with the connection
 
-// client is one client identifier with what it keeps between connections.
-type client struct {
-	w       *world
-	id      string
-	version codec.Version
-	expiry  uint32 // of its sessions, in seconds; 0: they end with the connection
-	shares  bool   // it has shared subscriptions, and then none that overlaps them
-
-	conn    *conn
-	session *session // what it believes the broker has; nil: nothing
+	conn    *crashConn
+	session *crashSession // what it believes the broker has; nil: nothing
 	// ghosts are its former sessions whose end may not be stored; haunted tells that a crash may have brought one back.
-	ghosts  []*session
+	ghosts  []*crashSession
 	haunted bool
 	shaken  bool          // a crash may have lost session
 	aging   bool          // its store may have an end of the session that counts from an earlier connection
@@ -29,48 +23,27 @@ type client struct {
 	leftAt  int64         // Unix milliseconds, when the last connection ended
 	goneBy  int64         // Unix milliseconds, when the broker surely knew; 0: not known
 	gone    bool          // goneBy is stored
-	outs    []*outMessage // on their way to the broker, in the order of sending
-	lastID  uint16
-	seqs    [3]int
-	will    *message // of a connection that has ended, while it may still come
+	will    *crashMessage // of a connection that has ended, while it may still come
 
-	probe map[string]*message // a probe's: the retained message it got for each topic
+	probe map[string]*crashMessage // a probe's: the retained message it got for each topic
 }
 
-// outMessage is a message on its way to the broker.
-type outMessage struct {
-	m        *message
-	id       uint16
-	released bool // PUBREC came
+// crashConn is one connection, as its client sees it: the owner of its link.
+type crashConn struct {
+	link
+	client    *crashClient
+	session   *crashSession
+	dialedAt  int64 // Unix milliseconds
+	overtaken bool  // a newer CONNECT of the same identifier was sent
+	brief     bool  // its session ends with it
+	recorded  bool  // the store has that it was connected
+	life      int   // of the broker
+	inflight  map[uint16]bool
+	will      *crashMessage
 }
 
-// conn is one connection, as its client sees it.
-type conn struct {
-	client     *client
-	session    *session
-	sock       *loop.SimSocket
-	buf        []byte
-	dialedAt   int64 // Unix milliseconds
-	present    int   // what CONNACK must say: 0, 1, or -1 for either
-	connected  bool
-	over       bool
-	overtaken  bool
-	dead       bool  // does not read
-	lazy       bool  // keeps acknowledgements back until a flush
-	brief      bool  // its session ends with it
-	emptyAt    int64 // Unix milliseconds, when it had surely read everything
-	receiveMax int
-	recorded   bool // the store has that it was connected
-	life       int  // of the broker
-	inflight   map[uint16]bool
-	acks       []byte
-	will       *message
-	subs       map[uint16][]*sub
-	unsubs     map[uint16]*sub
-}
-
-func newClient(w *world, i int) *client {
-	k := &client{w: w, id: fmt.Sprintf("c%d", i), version: codec.V311, expiry: expiryNever, shares: w.chance(30)}
+func newCrashClient(w *crashWorld, i int) *crashClient {
+	k := &crashClient{w: w, identity: identity{id: fmt.Sprintf("c%d", i), version: codec.V311, shares: w.chance(30)}, expiry: expiryNever}
 	if w.chance(60) {
 		k.version = codec.V5
 		k.expiry = [...]uint32{3, 30, 1000, 1000, expiryNever}[w.pick(0, 1, 2, 3, 4)]
@@ -82,13 +55,13 @@ func newClient(w *world, i int) *client {
 }
 
 // connect sends CONNECT; over a connection that is still there it is a take-over.
-func (k *client) connect() {
+func (k *crashClient) connect() {
 	w := k.w
 	if k.unsure {
 		w.settle() // two CONNECTs on their way have no order
 	}
 	clean := k.expiry == 0 && (k.version == codec.V311 || w.chance(50)) || w.chance(10)
-	c := &conn{client: k, life: w.lives, sock: w.net.Dial(w.listener), dialedAt: w.now(), emptyAt: w.now(), inflight: map[uint16]bool{}, subs: map[uint16][]*sub{}, unsubs: map[uint16]*sub{}}
+	c := k.dial()
 	c.present = k.expectPresent(clean)
 	taken := k.conn != nil
 	if taken {
@@ -133,13 +106,19 @@ func (k *client) connect() {
 		c.sock.SetWindow(w.pick(50, 300, 2000))
 	}
 	k.conn, k.unsure = c, true
-	w.conns = append(w.conns, c)
+	w.conns = append(w.conns, &c.link)
 	c.sock.Write(p.Append(nil, k.version))
 	w.note("%s: CONNECT v%d clean=%v brief=%v expiry=%d receive=%d present=%d over=%v will=%v", k.id, k.version, clean, c.brief, k.expiry, c.receiveMax, c.present, taken, c.will)
 }
 
+func (k *crashClient) dial() *crashConn {
+	c := &crashConn{client: k, life: k.w.lives, dialedAt: k.w.now(), inflight: map[uint16]bool{}}
+	c.link = k.w.dial(&k.identity, c)
+	return c
+}
+
 // expectPresent is what CONNACK must say about the session.
-func (k *client) expectPresent(clean bool) int {
+func (k *crashClient) expectPresent(clean bool) int {
 	s, w := k.session, k.w
 	if clean {
 		return 0
@@ -165,18 +144,18 @@ func (k *client) expectPresent(clean bool) int {
 }
 
 // left notes that a connection has ended.
-func (k *client) left(c *conn, polite bool) {
+func (k *crashClient) left(c *crashConn, polite bool) {
 	w := k.w
 	c.over = true
 	k.conn, k.leftAt, k.goneBy, k.gone = nil, w.now(), 0, false
 	k.aging = !c.recorded && k.expiry != expiryNever
 	if k.session != nil {
-		k.session.open = map[uint16]*message{} // acknowledgements that were not sent are not owed any more
-		if c.brief && c.connected && !c.overtaken {
+		k.session.open = map[uint16]*crashMessage{} // acknowledgements that were not sent are not owed any more
+		if c.brief && c.connected() && !c.overtaken {
 			k.endSession()
 		}
 	}
-	k.haunted = k.haunted || !c.connected && c.present != 1 // there may be a session that the client knows nothing of
+	k.haunted = k.haunted || !c.connected() && c.present != 1 // there may be a session that the client knows nothing of
 	m := c.will
 	if m == nil {
 		return
@@ -184,7 +163,7 @@ func (k *client) left(c *conn, polite bool) {
 	k.will = m
 	m.leftAt, m.leftWall = w.step, w.now()
 	switch {
-	case !c.connected || c.overtaken:
+	case !c.connected() || c.overtaken:
 		m.will = willMay
 	case polite:
 		m.will = willNever
@@ -199,7 +178,7 @@ func (k *client) left(c *conn, polite bool) {
 }
 
 // crashed notes the end of the broker's life.
-func (k *client) crashed() {
+func (k *crashClient) crashed() {
 	w := k.w
 	c := k.conn
 	online := c != nil
@@ -251,13 +230,13 @@ func (k *client) crashed() {
 }
 
 // endSession forgets the session that the broker has no more, or will not have once it has read what was sent.
-func (k *client) endSession() {
+func (k *crashClient) endSession() {
 	kept := k.outs[:0]
 	for _, o := range k.outs {
-		if o.m.qos == 1 {
+		if o.qos == 1 {
 			kept = append(kept, o) // sent again, whatever session there is
 		} else {
-			o.m.goneAt = k.w.step
+			k.w.messages[o.number].goneAt = k.w.step
 		}
 	}
 	k.outs = kept
@@ -279,8 +258,8 @@ func (k *client) endSession() {
 }
 
 // revive makes a session of which it is not known which of the former ones it is.
-func (k *client) revive() {
-	s := newSession(k)
+func (k *crashClient) revive() {
+	s := newCrashSession(k)
 	for _, old := range append(k.ghosts, k.session) {
 		if old == nil {
 			continue
@@ -296,7 +275,7 @@ func (k *client) revive() {
 		}
 	}
 	for _, o := range k.outs {
-		o.m.unsure = true // what it was told of these may have been forgotten with the session that it was told by
+		k.w.messages[o.number].unsure = true // what it was told of these may have been forgotten with the session that it was told by
 	}
 	s.revived = true
 	if k.session != nil {
@@ -305,26 +284,14 @@ func (k *client) revive() {
 	k.session = s
 }
 
-func (c *conn) send(b []byte) { c.sock.Write(b) }
-
-// run reads at most n bytes and handles the packets in them. It reports whether anything came.
-func (c *conn) run(n int) bool {
-	if c.over {
-		return false
-	}
-	worked := false
-	if !c.dead {
-		b := c.sock.Read(n)
-		worked = len(b) > 0
-		c.buf = append(c.buf, b...)
-		c.packets()
-		if !c.over && (!c.lazy || n == 1<<30 && c.client.w.chance(30)) {
-			worked = c.flushAcks() || worked
-		}
+func (c *crashConn) run(n int) bool {
+	worked := c.read(n)
+	if !c.over && !c.dead && (!c.lazy || n == 1<<30 && c.client.w.chance(30)) {
+		worked = c.flushAcks() || worked
 	}
 	if k := c.client; c.sock.Ended() && !c.over {
-		if c.connected || k.w.now() < c.dialedAt+29_000 {
-			k.w.fail("%s: the broker closed the connection", k.id)
+		if c.connected() || k.w.now() < c.dialedAt+29_000 {
+			k.w.fail("%s: the broker closed the connection, code %#x", k.id, byte(c.code))
 		}
 		k.w.note("%s: no CONNACK in connect_timeout", k.id) // the store did not move
 		k.left(c, false)
@@ -332,108 +299,30 @@ func (c *conn) run(n int) bool {
 	return worked
 }
 
-func (c *conn) flushAcks() bool {
-	if len(c.acks) == 0 {
+// flushAcks also notes what is not open any more.
+func (c *crashConn) flushAcks() bool {
+	if !c.link.flushAcks() {
 		return false
 	}
-	c.send(c.acks)
-	c.acks = c.acks[:0]
 	clear(c.client.session.open)
-	c.client.w.moves++
 	return true
 }
 
-// packets handles every whole packet.
-func (c *conn) packets() {
-	for !c.over {
-		h, n, err := codec.DecodeHeader(c.buf)
-		if err != nil {
-			c.client.w.fail("%s: bad packet from the broker: %v", c.client.id, err)
-		}
-		if n == 0 || len(c.buf) < n+h.Remaining {
-			return
-		}
-		body := slices.Clone(c.buf[n : n+h.Remaining])
-		c.buf = append(c.buf[:0], c.buf[n+h.Remaining:]...)
-		c.client.w.step++
-		if err := c.packet(h, body); err != nil {
-			c.client.w.fail("%s: bad %v from the broker: %v (% x)", c.client.id, h.Type, err, body)
-		}
-	}
-}
-
-func (c *conn) packet(h codec.Header, body []byte) error {
-	w, v := c.client.w, c.client.version
-	if !c.connected && h.Type != codec.TypeConnack {
-		w.fail("%s: %v before CONNACK", c.client.id, h.Type)
-	}
-	switch h.Type {
-	case codec.TypeConnack:
-		var p codec.Connack
-		if err := p.Decode(h, body, v); err != nil {
-			return err
-		}
-		c.connack(&p)
-	case codec.TypePublish:
-		var p codec.Publish
-		if err := p.DecodeFromServer(h, body, v); err != nil {
-			return err
-		}
-		c.publish(&p)
-	case codec.TypePuback, codec.TypePubrec, codec.TypePubrel, codec.TypePubcomp:
-		var a codec.Ack
-		if err := a.Decode(h, body, v); err != nil {
-			return err
-		}
-		c.ack(&a)
-	case codec.TypeSuback:
-		var a codec.Suback
-		if err := a.Decode(h, body, v); err != nil {
-			return err
-		}
-		c.suback(&a)
-	case codec.TypeUnsuback:
-		var a codec.Unsuback
-		if err := a.Decode(h, body, v); err != nil {
-			return err
-		}
-		c.unsuback(&a)
-	case codec.TypeDisconnect:
-		var d codec.Disconnect
-		if err := d.Decode(h, body, v); err != nil {
-			return err
-		}
-		w.note("%s: DISCONNECT %#x from the broker", c.client.id, byte(d.Code))
-	default:
-		w.fail("%s: a %v from the broker", c.client.id, h.Type)
-	}
-	return nil
-}
-
-// connack links the connection with the session that the broker says it has.
-func (c *conn) connack(p *codec.Connack) {
+func (c *crashConn) resume(present bool) {
 	k, w := c.client, c.client.w
-	if c.connected || p.Code != codec.Success {
-		w.fail("%s: CONNACK with code %#x", k.id, byte(p.Code))
-	}
-	w.note("%s: CONNACK present=%v", k.id, p.SessionPresent)
-	if present := map[bool]int{false: 0, true: 1}[p.SessionPresent]; c.present >= 0 && present != c.present {
-		w.fail("%s: session present is %v", k.id, p.SessionPresent)
-	}
 	if c.will != nil {
 		c.will.sentAt = w.step
 	}
 	switch {
-	case !p.SessionPresent:
+	case !present:
 		k.endSession()
-		k.session = newSession(k)
+		k.session = newCrashSession(k)
 	case k.session == nil || k.haunted:
 		k.revive()
 	}
-	if p.SessionPresent {
+	if present {
 		k.session.conns++
 	}
-	c.connected = true
 	k.unsure, k.shaken, k.haunted = false, false, false
 	s := k.session
 	c.session = s
@@ -451,23 +340,12 @@ func (c *conn) connack(p *codec.Connack) {
 	if s.owedFrom == owedNever {
 		s.owedFrom = w.step
 	}
-	for _, o := range k.outs {
-		c.resend(o)
-	}
 }
 
-// resend repeats what the broker has not acknowledged [MQTT-4.4.0-1].
-func (c *conn) resend(o *outMessage) {
-	if o.released {
-		c.client.w.note("%s -> PUBREL %d again", c.client.id, o.id)
-		c.send(codec.AppendAck(nil, codec.TypePubrel, c.client.version, o.id, codec.Success))
-		return
-	}
-	c.sendMessage(o.m, o.id, true)
-}
+func (c *crashConn) repeat(o *outMessage) { c.sendMessage(c.client.w.messages[o.number], o.id, true) }
 
 // sendMessage writes one PUBLISH.
-func (c *conn) sendMessage(m *message, id uint16, dup bool) {
+func (c *crashConn) sendMessage(m *crashMessage, id uint16, dup bool) {
 	w := c.client.w
 	if m.sentAt == 0 {
 		m.sentAt, m.sentFor = w.step, c.session
@@ -478,13 +356,13 @@ func (c *conn) sendMessage(m *message, id uint16, dup bool) {
 	}
 	m.sends++
 	m.sentOn = c
-	out := codec.PublishOut{Version: c.client.version, Dup: dup, QoS: m.qos, Retain: m.retain, Topic: m.topic, PacketID: id, Payload: m.payload}
+	out := codec.PublishOut{Version: c.version, Dup: dup, QoS: m.qos, Retain: m.retain, Topic: m.topic, PacketID: id, Payload: m.payload}
 	out.HasExpiry, out.Expiry = m.expiry > 0, m.expiry
-	w.note("%s -> %v id%d dup=%v retain=%v expiry=%d", c.client.id, m, id, dup, m.retain, m.expiry)
+	w.note("%s -> %v id%d dup=%v retain=%v expiry=%d", c.id, m, id, dup, m.retain, m.expiry)
 	c.send(out.Append(nil))
 }
 
-func (c *conn) publish(p *codec.Publish) {
+func (c *crashConn) publish(p *codec.Publish) {
 	k, w := c.client, c.client.w
 	if p.QoS > 0 {
 		c.inflight[p.PacketID] = true
@@ -498,10 +376,10 @@ func (c *conn) publish(p *codec.Publish) {
 		}
 		w.note("%s <- clear %s q%d id%d dup=%v", k.id, p.Topic, p.QoS, p.PacketID, p.Dup)
 		if p.QoS == 2 {
-			k.session.rx[p.PacketID], k.session.rxOn[p.PacketID] = &message{topic: p.Topic, clearing: true}, c
+			k.session.rx[p.PacketID], k.session.rxOn[p.PacketID] = &crashMessage{publication: &publication{topic: p.Topic}, clearing: true}, c
 		}
 	} else {
-		m := w.messageOf(p.Payload)
+		m := w.messages[w.numberOf(p.Payload)]
 		w.note("%s <- %v q%d id%d dup=%v retain=%v", k.id, m, p.QoS, p.PacketID, p.Dup, p.Retain)
 		if m.topic != p.Topic {
 			w.fail("%s: %v came on topic %q", k.id, m, p.Topic)
@@ -518,83 +396,22 @@ func (c *conn) publish(p *codec.Publish) {
 			w.received(c, m, p)
 		}
 	}
-	switch p.QoS {
-	case 1:
+	if p.QoS == 1 {
 		delete(c.inflight, p.PacketID)
-		c.acks = codec.AppendAck(c.acks, codec.TypePuback, k.version, p.PacketID, codec.Success)
-	case 2:
-		c.acks = codec.AppendAck(c.acks, codec.TypePubrec, k.version, p.PacketID, codec.Success)
 	}
 }
 
-func (c *conn) ack(a *codec.Ack) {
-	k, w := c.client, c.client.w
-	if a.Code >= 0x80 {
-		w.fail("%s: %v %d with code %#x", k.id, a.Type, a.PacketID, byte(a.Code))
-	}
-	switch a.Type {
-	case codec.TypePubrel:
-		w.note("%s <- PUBREL %d", k.id, a.PacketID)
-		delete(k.session.rx, a.PacketID)
-		delete(c.inflight, a.PacketID)
-		c.acks = codec.AppendAck(c.acks, codec.TypePubcomp, k.version, a.PacketID, codec.Success)
-		return
-	case codec.TypePubrec:
-		for _, o := range k.outs {
-			if o.id != a.PacketID || o.m.qos != 2 {
-				continue
-			}
-			if !o.released {
-				w.note("%s: PUBREC of %v", k.id, o.m)
-				o.released = true
-				c.acks = codec.AppendAck(c.acks, codec.TypePubrel, k.version, a.PacketID, codec.Success)
-			}
-			return
-		}
-		w.fail("%s: PUBREC for %d, which is not open", k.id, a.PacketID)
-	}
-	for i, o := range k.outs {
-		if o.id != a.PacketID {
-			continue
-		}
-		if (a.Type == codec.TypePuback) != (o.m.qos == 1) || o.m.qos == 2 && !o.released {
-			w.fail("%s: %v for %v", k.id, a.Type, o.m)
-		}
-		w.note("%s: %v of %v", k.id, a.Type, o.m)
-		o.m.ackedAt, o.m.ackedWall = w.step, w.now()
-		if w.safe {
-			o.m.doneAt = w.step
-			w.owe(o.m)
-		}
-		k.outs = slices.Delete(k.outs, i, i+1)
-		return
-	}
-	w.fail("%s: %v for %d, which is not open", k.id, a.Type, a.PacketID)
+func (c *crashConn) pubrel(id uint16) {
+	delete(c.session.rx, id)
+	delete(c.inflight, id)
 }
 
-func (c *conn) suback(a *codec.Suback) {
-	k, w := c.client, c.client.w
-	subs, have := c.subs[a.PacketID]
-	if !have || len(a.Codes) != len(subs) {
-		w.fail("%s: SUBACK %d with %d codes", k.id, a.PacketID, len(a.Codes))
+func (c *crashConn) acked(number int) {
+	w := c.client.w
+	m := w.messages[number]
+	m.ackedWall = w.now()
+	if w.safe {
+		m.doneAt = w.step
+		w.owe(m)
 	}
-	delete(c.subs, a.PacketID)
-	for i, v := range subs {
-		if a.Codes[i] != v.qos {
-			w.fail("%s: SUBACK for %s says %#x", k.id, v.written, a.Codes[i])
-		}
-		v.ackedAt = w.step
-		v.replaces.end(w.step)
-	}
-	w.note("%s: SUBACK %d", k.id, a.PacketID)
-}
-
-func (c *conn) unsuback(a *codec.Unsuback) {
-	v, have := c.unsubs[a.PacketID]
-	if !have {
-		c.client.w.fail("%s: UNSUBACK %d", c.client.id, a.PacketID)
-	}
-	delete(c.unsubs, a.PacketID)
-	v.end(c.client.w.step)
-	c.client.w.note("%s: UNSUBACK %d", c.client.id, a.PacketID)
 }

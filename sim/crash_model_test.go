@@ -1,72 +1,35 @@
-package sim_test
+package sim
 
 import (
-	"bytes"
-	"fmt"
 	"math"
 	"slices"
-	"strconv"
 
 	"github.com/noctulemq/noctule/codec"
-	"github.com/noctulemq/noctule/router"
 )
 
-// message is one application message that a client publishes or leaves as its will.
-type message struct {
-	number  int
-	pub     *client
-	topic   string
-	payload []byte
-	qos     uint8
-	retain  bool
-	seq     int // counts the publisher's messages of this QoS
-	sends   int
-	sentOn  *conn    // the last time
-	sentFor *session // the one session of the publisher in which it was sent; nil when there were several
+// crashMessage is one application message that a client publishes or leaves as its will.
+type crashMessage struct {
+	*publication
+	pub     *crashClient
+	sentOn  *crashConn    // the last time
+	sentFor *crashSession // the one session of the publisher in which it was sent; nil when there were several
 
-	sentAt  int  // step of the first sending; 0: not yet
-	ackedAt int  // step of PUBACK or PUBCOMP
-	goneAt  int  // step at which the publisher gave it up
-	doneAt  int  // step from which nothing of it is on its way inside the broker; 0: not yet
-	unsure  bool // under Fast: it was acknowledged, and a crash may have lost it
+	goneAt int  // step at which the publisher gave it up
+	unsure bool // under Fast: it was acknowledged, and a crash may have lost it
 
 	expiry      uint32 // seconds; 0: never
 	expiresFrom int64  // Unix milliseconds; counted from the first sending
 	ackedWall   int64  // Unix milliseconds
 
-	clearing bool // stands for an empty payload
-	isWill   bool
-	will     willState
+	clearing bool  // stands for an empty payload
 	delay    int64 // seconds
 	leftAt   int   // step at which its connection ended
 	leftWall int64 // Unix milliseconds
 	members  int   // receptions by clients with shared subscriptions
 }
 
-// willState is what is expected of a will.
-//
-//	willArmed  its connection lives: it must not come
-//	willMay    what happened allows both
-//	willWaits  it must come when its delay has passed
-//	willNever  it was taken back: it must not come
-type willState uint8
-
-const (
-	willArmed willState = iota
-	willMay
-	willWaits
-	willNever
-)
-
-func (m *message) String() string {
-	if m == nil {
-		return "none"
-	}
-	return fmt.Sprintf("m%d(%s %s q%d #%d)", m.number, m.pub.id, m.topic, m.qos, m.seq)
-}
-
 // ended reports whether nobody sends m any more.
-func (m *message) ended() bool {
+func (m *crashMessage) ended() bool {
 	switch {
 	case m.sentAt == 0 || m.isWill:
 		return false
@@ -77,84 +40,21 @@ func (m *message) ended() bool {
 }
 
 // sure reports whether m was surely routed: one that expires may have done so while it was held for its PUBREL.
-func (m *message) sure() bool { return m.ackedAt != 0 && !m.unsure && m.expiry == 0 }
+func (m *crashMessage) sure() bool { return m.ackedAt != 0 && !m.unsure && m.expiry == 0 }
 
-func (w *world) newMessage(k *client, topic string, qos uint8) *message {
-	m := &message{number: len(w.messages), pub: k, topic: topic, qos: qos}
+func (w *crashWorld) newMessage(k *crashClient, topic string, qos uint8) *crashMessage {
 	size := w.pick(0, 0, 0, 20, 20, 200)
 	if w.chance(2) {
 		size = w.pick(9000, 64000)
 	}
-	m.payload = []byte("m" + strconv.Itoa(m.number) + ";")
-	for i := range size {
-		m.payload = append(m.payload, byte('a'+(m.number+i)%26))
-	}
+	m := &crashMessage{publication: w.newPublication(k.id, topic, qos, size), pub: k}
 	w.messages = append(w.messages, m)
 	return m
 }
 
-// messageOf finds the message that a payload belongs to.
-func (w *world) messageOf(b []byte) *message {
-	end := bytes.IndexByte(b, ';')
-	if end < 2 || b[0] != 'm' {
-		w.fail("a payload that nobody published: %.40q", b)
-	}
-	n, err := strconv.Atoi(string(b[1:end]))
-	if err != nil || n >= len(w.messages) {
-		w.fail("a payload that nobody published: %.40q", b)
-	}
-	if m := w.messages[n]; bytes.Equal(m.payload, b) {
-		return m
-	}
-	w.fail("the payload of m%d is damaged: %.60q of %d bytes", n, b, len(b))
-	return nil
-}
-
-// sub is one SUBSCRIBE's version of a subscription.
-type sub struct {
-	filter  string // without $share
-	group   string // "" when not shared
-	written string
-	qos     uint8
-	noLocal bool
-	id      uint32
-	sentAt  int
-	ackedAt int // 0: not known to be in force
-	// endSentAt is when the client began to end or replace it, endedAt when it surely was.
-	endSentAt, endedAt int
-	replaces           *sub
-}
-
-// surely reports whether v was in force during all of [from, to].
-func (v *sub) surely(from, to int) bool {
-	return v.ackedAt != 0 && v.ackedAt < from && (v.endSentAt == 0 || v.endSentAt > to)
-}
-
-// possibly reports whether v may have been in force at some time in [from, to]; to is 0 for "still".
-func (v *sub) possibly(from, to int) bool {
-	return (to == 0 || v.sentAt <= to) && (v.endedAt == 0 || v.endedAt >= from)
-}
-
-// end notes that v and every version before it surely ended by step at.
-func (v *sub) end(at int) {
-	for ; v != nil; v = v.replaces {
-		if v.endedAt == 0 {
-			v.endedAt = at
-		}
-	}
-}
-
-func (v *sub) matches(topic string) bool { return router.MatchOne(v.filter, topic) }
-
-// stream is what order is promised for.
-type stream struct {
-	pub        *client
-	qos, asQoS uint8
-}
-
-// session is one incarnation of a client's session, across crashes.
-type session struct {
-	c      *client
+// crashSession is one incarnation of a client's session, across crashes.
+type crashSession struct {
+	c      *crashClient
 	expiry uint32
 	conns  int
 	stored bool // a crash does not lose it
@@ -163,19 +63,19 @@ type session struct {
 	brief    bool // it ends with the connection
 	revived  bool // a crash brought it back after its end
 	subs     []*sub
-	rx       map[uint16]*message // QoS 2 received, PUBREL not
-	rxOn     map[uint16]*conn    // on which connection
-	open     map[uint16]*message // QoS 1 received and not acknowledged
-	seen     map[*message]int
-	twice    map[*message]int // QoS 2 receptions
+	rx       map[uint16]*crashMessage // QoS 2 received, PUBREL not
+	rxOn     map[uint16]*crashConn    // on which connection
+	open     map[uint16]*crashMessage // QoS 1 received and not acknowledged
+	seen     map[*crashMessage]int
+	twice    map[*crashMessage]int // QoS 2 receptions
 	last     map[stream]int
-	debts    []*message
+	debts    []*crashMessage
 	owedFrom int // the step from which what is sent to it is owed
 }
 
-func newSession(k *client) *session {
-	return &session{c: k, expiry: k.expiry, rx: map[uint16]*message{}, rxOn: map[uint16]*conn{}, open: map[uint16]*message{}, seen: map[*message]int{},
-		twice: map[*message]int{}, last: map[stream]int{}}
+func newCrashSession(k *crashClient) *crashSession {
+	return &crashSession{c: k, expiry: k.expiry, rx: map[uint16]*crashMessage{}, rxOn: map[uint16]*crashConn{}, open: map[uint16]*crashMessage{}, seen: map[*crashMessage]int{},
+		twice: map[*crashMessage]int{}, last: map[stream]int{}}
 }
 
 // owedNever is the owedFrom of a session that is to end with a connection whose CONNACK has not come: when a crash brings it back,
@@ -183,7 +83,7 @@ func newSession(k *client) *session {
 const owedNever = math.MaxInt
 
 // letGo notes that the session ends with its connection, or did if CONNACK had come.
-func (s *session) letGo() {
+func (s *crashSession) letGo() {
 	s.owedFrom = owedNever
 	for _, v := range s.subs {
 		s.c.w.leaky[v.written] = true
@@ -191,7 +91,7 @@ func (s *session) letGo() {
 }
 
 // wanted reports whether a subscription of this QoS was in force all the time since m was sent, so that it arrives in order.
-func (s *session) wanted(m *message, qos uint8) bool {
+func (s *crashSession) wanted(m *crashMessage, qos uint8) bool {
 	return !m.isWill && !m.retain && m.expiry == 0 && slices.ContainsFunc(s.subs, func(v *sub) bool {
 		return v.group == "" && v.matches(m.topic) && s.c.w.outQoS(m.qos, v.qos) == qos && v.surely(m.sentAt, s.c.w.step)
 	})
@@ -199,27 +99,19 @@ func (s *session) wanted(m *message, qos uint8) bool {
 
 // skips reports whether messages to the session may have expired in its queue. That they are gone may not be stored, and then others
 // behind them are not known to have been sent.
-func (s *session) skips() bool {
-	return slices.ContainsFunc(s.c.w.messages, func(m *message) bool {
+func (s *crashSession) skips() bool {
+	return slices.ContainsFunc(s.c.w.messages, func(m *crashMessage) bool {
 		return m.expiry > 0 && m.sentAt != 0 && slices.ContainsFunc(s.subs, func(v *sub) bool { return v.matches(m.topic) })
 	})
 }
 
-// outQoS is the QoS of a delivery.
-func (w *world) outQoS(published, granted uint8) uint8 {
-	if w.cfg.UpgradeOutgoingQoS {
-		return granted
-	}
-	return min(published, granted)
-}
-
 // checkExpiry holds that a message expires when it should, and says so, downtime included.
-func (w *world) checkExpiry(c *conn, m *message, p *codec.Publish) {
+func (w *crashWorld) checkExpiry(c *crashConn, m *crashMessage, p *codec.Publish) {
 	if m.isWill {
 		return
 	}
-	if p.HasExpiry != (m.expiry > 0 && c.client.version == codec.V5) {
-		w.fail("%s got %v with expiry %v", c.client.id, m, p.HasExpiry)
+	if p.HasExpiry != (m.expiry > 0 && c.version == codec.V5) {
+		w.fail("%s got %v with expiry %v", c.id, m, p.HasExpiry)
 	}
 	if m.expiry == 0 {
 		return
@@ -228,19 +120,20 @@ func (w *world) checkExpiry(c *conn, m *message, p *codec.Publish) {
 	if m.ackedWall != 0 {
 		until = m.ackedWall + int64(m.expiry)*1000
 	}
-	if !p.Dup && until+1500 < c.emptyAt {
-		w.fail("%s got %v %d ms after it expired", c.client.id, m, c.emptyAt-until)
+	emptyAt := w.wall(c.emptyAt)
+	if !p.Dup && until+1500 < emptyAt {
+		w.fail("%s got %v %d ms after it expired", c.id, m, emptyAt-until)
 	}
 	if p.HasExpiry && !p.Dup {
-		most, least := (until-c.emptyAt)/1000+2, (m.expiresFrom-w.now())/1000-2
+		most, least := (until-emptyAt)/1000+2, (m.expiresFrom-w.now())/1000-2
 		if e := int64(p.Expiry); e > max(most, 1) || e < least {
-			w.fail("%s got %v with expiry %d, expected %d to %d", c.client.id, m, e, least, most)
+			w.fail("%s got %v with expiry %d, expected %d to %d", c.id, m, e, least, most)
 		}
 	}
 }
 
 // received checks one PUBLISH that a client got and keeps it in mind.
-func (w *world) received(c *conn, m *message, p *codec.Publish) {
+func (w *crashWorld) received(c *crashConn, m *crashMessage, p *codec.Publish) {
 	s, id, qos := c.session, p.PacketID, p.QoS
 	switch {
 	case m.isWill && (m.will == willArmed || m.will == willNever && w.safe) || m.sentAt == 0 && !m.isWill:
@@ -279,7 +172,7 @@ func (w *world) received(c *conn, m *message, p *codec.Publish) {
 		s.rx[id], s.rxOn[id] = m, c
 	}
 	w.checkExplained(s, m, qos, p.SubIDs)
-	if k := (stream{m.pub, m.qos, qos}); qos > 0 && s.seen[m] == 0 && s.wanted(m, qos) {
+	if k := (stream{from: m.from, qos: m.qos, asQoS: qos}); qos > 0 && s.seen[m] == 0 && s.wanted(m, qos) {
 		if last, have := s.last[k]; have && m.seq < last && w.safe && !w.lossy && !s.revived {
 			w.fail("%s got %v after #%d of the same publisher and QoS", s.c.id, m, last)
 		}
@@ -296,7 +189,7 @@ func (w *world) received(c *conn, m *message, p *codec.Publish) {
 }
 
 // checkOnce holds that QoS 2 is exactly once for each subscription.
-func (w *world) checkOnce(s *session, m *message) {
+func (w *crashWorld) checkOnce(s *crashSession, m *crashMessage) {
 	if m.qos != 2 || m.retain || m.isWill || !w.safe || s.revived {
 		return
 	}
@@ -319,7 +212,7 @@ func (w *world) checkOnce(s *session, m *message) {
 }
 
 // checkExplained holds that a subscription asked for the message, at this QoS.
-func (w *world) checkExplained(s *session, m *message, qos uint8, subIDs []uint32) {
+func (w *crashWorld) checkExplained(s *crashSession, m *crashMessage, qos uint8, subIDs []uint32) {
 	asked, granted, ids := false, false, map[uint32]bool{}
 	for _, v := range s.subs {
 		if !v.matches(m.topic) || v.noLocal && m.sentFor == s && !m.retain && !m.isWill && w.safe {
@@ -347,7 +240,7 @@ func (w *world) checkExplained(s *session, m *message, qos uint8, subIDs []uint3
 }
 
 // owe makes debts of a message that was acknowledged.
-func (w *world) owe(m *message) {
+func (w *crashWorld) owe(m *crashMessage) {
 	if m.ackedAt == 0 || m.unsure || w.lossy || m.expiry > 0 || len(m.payload) == 0 {
 		return
 	}
@@ -367,7 +260,7 @@ func (w *world) owe(m *message) {
 }
 
 // oweWill makes debts of a will that was surely published.
-func (w *world) oweWill(m *message) {
+func (w *crashWorld) oweWill(m *crashMessage) {
 	if m.qos == 0 || w.lossy || !w.safe {
 		return
 	}
@@ -379,14 +272,14 @@ func (w *world) oweWill(m *message) {
 }
 
 // wantsWill reports whether a subscription was in force all the time since the connection of a will ended.
-func (s *session) wantsWill(m *message) bool {
+func (s *crashSession) wantsWill(m *crashMessage) bool {
 	return m.leftAt >= s.owedFrom && slices.ContainsFunc(s.subs, func(v *sub) bool {
 		return v.group == "" && v.matches(m.topic) && v.surely(m.leftAt, s.c.w.step) && v.qos > 0 && !v.noLocal
 	})
 }
 
 // checkDebts holds, when everything is quiet and stored, that a session whose client reads got what it is owed.
-func (w *world) checkDebts(s *session) {
+func (w *crashWorld) checkDebts(s *crashSession) {
 	for _, m := range s.debts {
 		if s.seen[m] == 0 {
 			w.fail("%s did not get %v (sent at %d, acknowledged at %d)", s.c.id, m, m.sentAt, m.ackedAt)
@@ -396,7 +289,7 @@ func (w *world) checkDebts(s *session) {
 }
 
 // checkWill holds that a will whose delay has passed, downtime included, reached a session.
-func (w *world) checkWill(s *session, m *message) {
+func (w *crashWorld) checkWill(s *crashSession, m *crashMessage) {
 	if m == nil || m.will != willWaits || m.qos == 0 || w.lossy || m.pub.goneBy == 0 || w.now() < max(m.pub.goneBy+m.delay*1000, w.bornAt)+1500 {
 		return
 	}
@@ -406,7 +299,7 @@ func (w *world) checkWill(s *session, m *message) {
 }
 
 // checkGroups holds, at the end, that a QoS 1 message reached a member of each shared group that surely had one.
-func (w *world) checkGroups() {
+func (w *crashWorld) checkGroups() {
 	if !w.safe || w.lossy || w.cfg.UpgradeOutgoingQoS {
 		return
 	}
@@ -425,8 +318,8 @@ func (w *world) checkGroups() {
 }
 
 // retainedMay returns every message that may be a topic's retained one; nil stands for none.
-func (w *world) retainedMay(topic string) []*message {
-	var all, may []*message
+func (w *crashWorld) retainedMay(topic string) []*crashMessage {
+	var all, may []*crashMessage
 	for _, m := range w.messages {
 		if m.retain && m.topic == topic && m.sentAt != 0 {
 			all = append(all, m)

@@ -1,4 +1,4 @@
-package sim_test
+package sim
 
 import (
 	"fmt"
@@ -7,19 +7,18 @@ import (
 
 	"github.com/noctulemq/noctule/codec"
 	"github.com/noctulemq/noctule/persist"
-	"github.com/noctulemq/noctule/router"
 )
 
 var (
-	plainTopics    = []string{"t/a", "t/b", "t/a/x", "t/b/x"}
-	retainedTopics = []string{"r/0", "r/1", "r/x/2", "r/x/3"}
-	sharedTopics   = []string{"s/a", "s/b"}
-	plainFilters   = []string{"t/a", "t/b", "t/+", "t/#", "+/a", "t/a/#", "t/+/x", "r/#", "r/+", "r/0", "r/x/+", "w/+", "w/#", "w/#", "w/#"}
-	sharedFilters  = []string{"$share/g1/s/a", "$share/g1/s/#", "$share/g2/s/+"}
+	crashTopics         = []string{"t/a", "t/b", "t/a/x", "t/b/x"}
+	crashRetainedTopics = []string{"r/0", "r/1", "r/x/2", "r/x/3"}
+	crashSharedTopics   = []string{"s/a", "s/b"}
+	crashFilters        = []string{"t/a", "t/b", "t/+", "t/#", "+/a", "t/a/#", "t/+/x", "r/#", "r/+", "r/0", "r/x/+", "w/+", "w/#", "w/#", "w/#"}
+	crashSharedFilters  = []string{"$share/g1/s/a", "$share/g1/s/#", "$share/g2/s/+"}
 )
 
 // operate does one random thing.
-func (w *world) operate() {
+func (w *crashWorld) operate() {
 	w.step++
 	k := w.clients[w.rng.IntN(len(w.clients))]
 	switch n := w.rng.IntN(100); {
@@ -74,7 +73,7 @@ func (w *world) operate() {
 
 // awaitWill goes on to about the moment at which a will is due, of which the store may have taken a part then. Before, connections
 // end: some have a will, some are to get one.
-func (w *world) awaitWill() {
+func (w *crashWorld) awaitWill() {
 	for _, k := range w.clients {
 		if c := k.conn; c != nil && c.recorded && !c.brief && w.chance(50) {
 			c.sock.Reset()
@@ -108,7 +107,7 @@ func (w *world) awaitWill() {
 }
 
 // comeBack connects the clients again that a crash cut off, or most of them.
-func (w *world) comeBack() {
+func (w *crashWorld) comeBack() {
 	for _, k := range w.clients {
 		if k.conn == nil && w.chance(80) {
 			k.connect()
@@ -117,19 +116,19 @@ func (w *world) comeBack() {
 	}
 }
 
-func (k *client) read() {
+func (k *crashClient) read() {
 	if k.conn != nil {
 		k.conn.run(k.w.pick(1, 10, 100, 1<<20))
 	}
 }
 
 // leave ends the client's connection in one of the ways there are.
-func (k *client) leave() {
+func (k *crashClient) leave() {
 	w, c := k.w, k.conn
 	if c == nil {
 		return
 	}
-	if c.connected && w.chance(50) {
+	if c.connected() && w.chance(50) {
 		c.flushAcks()
 	}
 	polite, ends := false, false
@@ -155,22 +154,17 @@ func (k *client) leave() {
 }
 
 // slow makes the client stop reading, or read again.
-func (k *client) slow() {
-	if c := k.conn; c != nil && c.connected {
+func (k *crashClient) slow() {
+	if c := k.conn; c != nil && c.connected() {
 		c.dead = !c.dead && k.w.chance(70)
 		k.w.note("%s: dead=%v", k.id, c.dead)
 	}
 }
 
-func (k *client) nextID() uint16 {
-	k.lastID++
-	return k.lastID
-}
-
 // subscribe sends a SUBSCRIBE with one or two filters.
-func (k *client) subscribe() {
+func (k *crashClient) subscribe() {
 	w, c := k.w, k.conn
-	if c == nil || !c.connected {
+	if c == nil || !c.connected() {
 		return
 	}
 	p := codec.Subscribe{PacketID: k.nextID()}
@@ -179,9 +173,9 @@ func (k *client) subscribe() {
 	}
 	var subs []*sub
 	for range 1 + w.rng.IntN(2) {
-		f := codec.Subscription{Filter: plainFilters[w.rng.IntN(len(plainFilters))], QoS: uint8(w.pick(0, 1, 1, 2, 2))}
+		f := codec.Subscription{Filter: crashFilters[w.rng.IntN(len(crashFilters))], QoS: uint8(w.pick(0, 1, 1, 2, 2))}
 		if k.shares && w.chance(60) {
-			f.Filter = sharedFilters[w.rng.IntN(len(sharedFilters))]
+			f.Filter = crashSharedFilters[w.rng.IntN(len(crashSharedFilters))]
 		} else if k.shares && f.Filter[0] == '+' {
 			f.Filter = "t/#"
 		}
@@ -189,9 +183,8 @@ func (k *client) subscribe() {
 			continue
 		}
 		f.NoLocal = k.version == codec.V5 && !strings.HasPrefix(f.Filter, "$share") && w.chance(20)
-		v := &sub{written: f.Filter, filter: f.Filter, qos: f.QoS, noLocal: f.NoLocal, id: p.SubID, sentAt: w.step}
-		if share, shared, _ := router.ParseShare(f.Filter); shared {
-			v.filter, v.group = share.Filter, share.Group
+		v := newSub(&f, p.SubID, w.step)
+		if v.group != "" {
 			w.leaky[v.written] = w.leaky[v.written] || v.qos == 0 || c.session.brief
 		}
 		for _, old := range c.session.subs {
@@ -210,9 +203,9 @@ func (k *client) subscribe() {
 	c.send(p.Append(nil, k.version))
 }
 
-func (k *client) unsubscribe() {
+func (k *crashClient) unsubscribe() {
 	w, c := k.w, k.conn
-	if c == nil || !c.connected || len(c.session.subs) == 0 {
+	if c == nil || !c.connected() || len(c.session.subs) == 0 {
 		return
 	}
 	v := c.session.subs[w.rng.IntN(len(c.session.subs))]
@@ -221,18 +214,18 @@ func (k *client) unsubscribe() {
 	}
 	v.endSentAt = w.step
 	p := codec.Unsubscribe{PacketID: k.nextID(), Filters: []string{v.written}}
-	c.unsubs[p.PacketID] = v
+	c.unsubs[p.PacketID] = []*sub{v}
 	w.note("%s: UNSUBSCRIBE %d %s", k.id, p.PacketID, v.written)
 	c.send(p.Append(nil, k.version))
 }
 
-// outsMax is how many messages a client has open; below every receive maximum that would close a connection.
-const outsMax = 4
+// crashOutsMax is how many messages a client has open; below every receive maximum that would close a connection.
+const crashOutsMax = 4
 
 // burst publishes a few messages.
-func (w *world) burst(k *client) {
+func (w *crashWorld) burst(k *crashClient) {
 	c := k.conn
-	if c == nil || !c.connected {
+	if c == nil || !c.connected() {
 		return
 	}
 	for range 1 + w.rng.IntN(w.pick(1, 3, 6)) {
@@ -247,12 +240,12 @@ func (w *world) burst(k *client) {
 	}
 }
 
-func (w *world) publish(k *client, c *conn) {
+func (w *crashWorld) publish(k *crashClient, c *crashConn) {
 	qos := uint8(w.pick(0, 1, 1, 2, 2))
-	if qos > 0 && len(k.outs) >= outsMax || c.sock.Untaken() > 1<<20 {
+	if qos > 0 && len(k.outs) >= crashOutsMax || c.sock.Untaken() > 1<<20 {
 		return
 	}
-	topics := [][]string{plainTopics, plainTopics, retainedTopics, sharedTopics}[w.rng.IntN(4)]
+	topics := [][]string{crashTopics, crashTopics, crashRetainedTopics, crashSharedTopics}[w.rng.IntN(4)]
 	m := w.newMessage(k, topics[w.rng.IntN(len(topics))], qos)
 	if m.topic[0] == 'r' {
 		m.retain = true
@@ -263,18 +256,11 @@ func (w *world) publish(k *client, c *conn) {
 	if k.version == codec.V5 && w.chance(15) {
 		m.expiry = uint32(w.pick(2, 5, 30))
 	}
-	k.seqs[qos]++
-	m.seq = k.seqs[qos]
-	id := uint16(0)
-	if qos > 0 {
-		id = k.nextID()
-		k.outs = append(k.outs, &outMessage{m: m, id: id})
-	}
-	c.sendMessage(m, id, false)
+	c.sendMessage(m, k.queue(m.publication), false)
 }
 
 // flood publishes more than the queues take.
-func (w *world) flood(k *client) {
+func (w *crashWorld) flood(k *crashClient) {
 	for range 60 {
 		w.burst(k)
 		w.settle()
@@ -285,7 +271,7 @@ func (w *world) flood(k *client) {
 }
 
 // check lets everything become quiet and stored, and holds what is due then.
-func (w *world) check() {
+func (w *crashWorld) check() {
 	w.drain()
 	for _, k := range w.clients {
 		c := k.conn
@@ -293,10 +279,10 @@ func (w *world) check() {
 			continue // more may come behind what it owes
 		}
 		switch {
-		case !c.connected:
+		case !c.connected():
 			w.fail("%s: no CONNACK", k.id)
 		case len(k.outs) > 0:
-			w.fail("%s: no acknowledgement of %v", k.id, k.outs[0].m)
+			w.fail("%s: no acknowledgement of %v", k.id, k.outs[0])
 		case len(c.subs)+len(c.unsubs) > 0:
 			w.fail("%s: no SUBACK or UNSUBACK", k.id)
 		}
@@ -309,12 +295,13 @@ func (w *world) check() {
 }
 
 // checkRetained looks with a client of its own at what is retained.
-func (w *world) checkRetained() {
+func (w *crashWorld) checkRetained() {
 	w.probes++
-	k := &client{w: w, id: fmt.Sprintf("probe%d", w.probes), version: codec.V311, probe: map[string]*message{}}
-	c := &conn{client: k, sock: w.net.Dial(w.listener), present: 0, inflight: map[uint16]bool{}, subs: map[uint16][]*sub{}, brief: true, emptyAt: w.now()}
+	k := &crashClient{w: w, identity: identity{id: fmt.Sprintf("probe%d", w.probes), version: codec.V311}, probe: map[string]*crashMessage{}}
+	c := k.dial()
+	c.brief = true
 	k.conn = c
-	w.conns = append(w.conns, c)
+	w.conns = append(w.conns, &c.link)
 	p := codec.Connect{CleanStart: true, ClientID: k.id}
 	c.send(p.Append(nil, k.version))
 	w.settle()
@@ -322,7 +309,7 @@ func (w *world) checkRetained() {
 	q := codec.Subscribe{PacketID: 1, Filters: []codec.Subscription{{Filter: "r/#", QoS: 2}}}
 	c.send(q.Append(nil, k.version))
 	w.settle()
-	for _, topic := range retainedTopics {
+	for _, topic := range crashRetainedTopics {
 		may := w.retainedMay(topic)
 		if m := k.probe[topic]; !slices.Contains(may, m) {
 			w.fail("the retained message of %s is %v, it should be one of %v", topic, m, may)
@@ -340,7 +327,7 @@ func (w *world) checkRetained() {
 }
 
 // finish brings every client back, drains every session, checks that nothing is owed, and that the broker and the store end empty.
-func (w *world) finish() {
+func (w *crashWorld) finish() {
 	w.step++
 	w.stepping = 50
 	if w.chance(50) {
@@ -360,7 +347,7 @@ func (w *world) finish() {
 }
 
 // empty ends every session and holds that nothing is left.
-func (w *world) empty() {
+func (w *crashWorld) empty() {
 	for _, k := range w.clients {
 		w.settle()
 		k.outs = nil
@@ -368,7 +355,7 @@ func (w *world) empty() {
 		k.connect()
 		w.settle()
 	}
-	for _, topic := range retainedTopics {
+	for _, topic := range crashRetainedTopics {
 		out := codec.PublishOut{Version: codec.V311, Topic: topic, Retain: true}
 		w.clients[0].conn.send(out.Append(nil))
 	}

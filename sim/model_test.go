@@ -1,37 +1,22 @@
 package sim
 
 import (
-	"bytes"
-	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/noctulemq/noctule/config"
-	"github.com/noctulemq/noctule/router"
 )
 
 // message is one application message that a client publishes or leaves as its will.
 type message struct {
-	number  int
+	*publication
 	pub     *client
 	session *session // the publisher's
-	topic   string
-	payload []byte
-	qos     uint8
-	retain  bool
-	seq     int // counts the publisher's messages of this QoS
-	sends   int // how often the publisher sent it
 	conn    *conn
 
-	sentAt   int   // step of the first sending; 0: not yet (a will)
-	ackedAt  int   // step of PUBACK or PUBCOMP
-	doneAt   int   // step from which nothing of it is on its way inside the broker; 0: not yet
 	maybe    bool  // with doneAt: it is not known whether it was routed
 	gone     bool  // the publisher will not send it again
 	expires  int64 // clock; 0: never
 	expiring int64 // the first sending's, which is what counts for a QoS 2 message that is held
-	will     willState
-	isWill   bool
 	delay    int64
 	dueAt    int64
 	open     bool // a will that may still come, the model does not know when
@@ -39,112 +24,17 @@ type message struct {
 	sharedQ1 bool // one of them at QoS 1
 }
 
-// willState is what the model expects of a will.
-//
-//	willArmed  its connection lives, or its delay runs: it must not come
-//	willMay    what happened allows both
-//	willMust   it must come
-//	willNever  it must not come any more
-type willState uint8
-
-const (
-	willArmed willState = iota
-	willMay
-	willMust
-	willNever
-)
-
-func (m *message) String() string {
-	return fmt.Sprintf("m%d(%s %s q%d #%d)", m.number, m.pub.id, m.topic, m.qos, m.seq)
-}
-
 // clear reports a retained publication with an empty payload.
 func (m *message) clear() bool { return m.retain && len(m.payload) == 0 }
 
-// newMessage makes a message with a payload from which it can be known again, and whose every byte is known.
 func (w *world) newMessage(c *client, topic string, qos uint8) *message {
-	m := &message{number: len(w.messages), pub: c, session: c.session, topic: topic, qos: qos}
 	size := w.pick(0, 0, 0, 20, 20, 200, 900)
 	if w.chance(3) {
 		size = w.pick(5000, 9000, 20000)
 	}
-	m.payload = payload(m.number, size)
+	m := &message{publication: w.newPublication(c.id, topic, qos, size), pub: c, session: c.session}
 	w.messages = append(w.messages, m)
 	return m
-}
-
-func payload(number, size int) []byte {
-	b := []byte("m" + strconv.Itoa(number) + ";")
-	for i := range size {
-		b = append(b, byte('a'+(number+i)%26))
-	}
-	return b
-}
-
-// messageOf finds the message that a payload belongs to.
-func (w *world) messageOf(b []byte) *message {
-	end := bytes.IndexByte(b, ';')
-	if end < 2 || b[0] != 'm' {
-		w.fail("a payload that nobody published: %.40q", b)
-	}
-	n, err := strconv.Atoi(string(b[1:end]))
-	if err != nil || n >= len(w.messages) {
-		w.fail("a payload that nobody published: %.40q", b)
-	}
-	if m := w.messages[n]; bytes.Equal(m.payload, b) {
-		return m
-	}
-	w.fail("the payload of m%d is damaged: %.60q of %d bytes", n, b, len(b))
-	return nil
-}
-
-// sub is one SUBSCRIBE's version of a subscription: from when it may be in force, and from when it surely is, to when
-// something ended or replaced it.
-type sub struct {
-	filter  string // without $share
-	group   string // "" when not shared
-	written string
-	qos     uint8
-	noLocal bool
-	asPub   bool
-	rh      uint8
-	id      uint32
-	conn    *conn
-	sentAt  int
-	ackedAt int // 0: not known to be in force
-	// endSentAt is when the client began to end or replace it, endedAt when it surely was.
-	endSentAt, endedAt int
-	replaces           *sub
-	fresh              bool // it surely did not exist before
-	replayChecked      bool
-}
-
-// surely reports whether something of this filter was in force during all of [from, to], and the least QoS then.
-func (v *sub) surely(from, to int) bool {
-	return v.ackedAt != 0 && v.ackedAt < from && (v.endSentAt == 0 || v.endSentAt > to)
-}
-
-// possibly reports whether v may have been in force at some time in [from, to]; to is 0 for "still".
-func (v *sub) possibly(from, to int) bool {
-	return (to == 0 || v.sentAt <= to) && (v.endedAt == 0 || v.endedAt >= from)
-}
-
-// end notes that v and every version before it surely ended by step at.
-func (v *sub) end(at int) {
-	for ; v != nil; v = v.replaces {
-		if v.endedAt == 0 {
-			v.endedAt = at
-		}
-	}
-}
-
-func (v *sub) matches(topic string) bool { return router.MatchOne(v.filter, topic) }
-
-// stream is what order is promised for.
-type stream struct {
-	pub        *client
-	qos, asQoS uint8
-	shared     bool
 }
 
 // isShared reports whether m can have reached s through a shared subscription only.
@@ -198,14 +88,6 @@ func (s *session) active(written string) *sub {
 		}
 	}
 	return nil
-}
-
-// outQoS is the QoS of a delivery.
-func (w *world) outQoS(published, granted uint8) uint8 {
-	if w.cfg.UpgradeOutgoingQoS {
-		return granted
-	}
-	return min(published, granted)
 }
 
 // liveCopies returns how many copies of m may and must reach s through its subscriptions; must counts those whose
@@ -262,41 +144,41 @@ func (w *world) liveCopies(s *session, m *message) (may, must, must0 int) {
 // received checks one PUBLISH that a client got and keeps it in mind. It reports false for a QoS 2 repetition.
 func (w *world) received(c *conn, m *message, qos uint8, id uint16, dup, retain bool, subIDs []uint32) {
 	s := c.session
-	w.note("%s <- %v q%d id%d dup=%v retain=%v", c.client.id, m, qos, id, dup, retain)
+	w.note("%s <- %v q%d id%d dup=%v retain=%v", c.id, m, qos, id, dup, retain)
 	if m.will == willArmed && w.cfg.SlowConsumer == config.Disconnect {
 		m.will = willMay // the broker has closed the connection, and its client does not know yet
 		m.sentAt = max(m.sentAt, 1)
 	}
 	if m.isWill && (m.will == willArmed || m.will == willNever) {
-		w.fail("%s got the will %v, which had no cause", c.client.id, m)
+		w.fail("%s got the will %v, which had no cause", c.id, m)
 	}
 	if m.sentAt == 0 && !m.isWill {
-		w.fail("%s got %v, which was never sent", c.client.id, m)
+		w.fail("%s got %v, which was never sent", c.id, m)
 	}
 	if m.expires != 0 && m.expires < w.net.Clock.Now() && !w.disturbs() && !dup && qos > 0 && !c.behind {
-		w.fail("%s got %v after it expired", c.client.id, m)
+		w.fail("%s got %v after it expired", c.id, m)
 	}
 	if dup && (qos == 0 || s.conns == 1) {
-		w.fail("%s got %v with DUP, but nothing was redelivered", c.client.id, m)
+		w.fail("%s got %v with DUP, but nothing was redelivered", c.id, m)
 	}
 	if retain && !m.retain {
-		w.fail("%s got %v as retained, but it was not published so", c.client.id, m)
+		w.fail("%s got %v as retained, but it was not published so", c.id, m)
 	}
 	repeated := false
 	switch qos {
 	case 1:
 		repeated = s.ids[id] == m && dup
 		if s.ids[id] == m && !dup {
-			w.fail("%s got %v again with packet identifier %d and without DUP", c.client.id, m, id)
+			w.fail("%s got %v again with packet identifier %d and without DUP", c.id, m, id)
 		}
 		s.ids[id] = m
 	case 2:
 		if have := s.rx[id]; have != nil {
 			if have != m {
-				w.fail("%s got %v under packet identifier %d, which %v still has", c.client.id, m, id, have)
+				w.fail("%s got %v under packet identifier %d, which %v still has", c.id, m, id, have)
 			}
 			if !dup {
-				w.fail("%s got %v again without DUP", c.client.id, m)
+				w.fail("%s got %v again without DUP", c.id, m)
 			}
 			repeated = true
 		}
@@ -369,7 +251,7 @@ func (w *world) checkOrder(s *session, m *message, qos uint8, retain bool) {
 	if m.isWill || retain || m.sends != 1 || shared && (w.sharesMove() || s.groups > 1) {
 		return // two groups of one client may live on two loops, and nothing orders these
 	}
-	k := stream{m.pub, m.qos, qos, shared}
+	k := stream{m.from, m.qos, qos, shared}
 	if last, have := s.last[k]; have && m.seq < last {
 		w.fail("%s got %v after #%d of the same publisher and QoS", s.c.id, m, last)
 	}
@@ -537,7 +419,7 @@ func (w *world) owe(m *message) {
 			s.debts = append(s.debts, debt{m: m, copies: must})
 		}
 		c := s.c.conn
-		if must0 > 0 && w.qos0Sure && c != nil && c.session == s && c.connectedAt != 0 && c.connectedAt < m.sentAt {
+		if must0 > 0 && w.qos0Sure && c != nil && c.session == s && c.connected() && c.connectedAt < m.sentAt {
 			s.debts = append(s.debts, debt{m: m, copies: must + must0, conn: c})
 		}
 	})

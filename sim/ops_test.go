@@ -6,7 +6,6 @@ import (
 
 	"github.com/noctulemq/noctule/codec"
 	"github.com/noctulemq/noctule/config"
-	"github.com/noctulemq/noctule/router"
 )
 
 // retainedTopics get retained publications only, each at one QoS, so that the order of their values is defined.
@@ -65,7 +64,7 @@ func (c *client) read() {
 // connect sends CONNECT; over a connection that is still there it is a take-over.
 func (c *client) connect() {
 	w := c.w
-	if c.conn != nil && c.conn.connectedAt == 0 || c.conn == nil && c.unsure && !c.settled {
+	if c.conn != nil && !c.conn.connected() || c.conn == nil && c.unsure && !c.settled {
 		return // two CONNECTs on their way have no order
 	}
 	if old := c.conn; old != nil {
@@ -75,7 +74,7 @@ func (c *client) connect() {
 	n.present = c.expectPresent(n)
 	c.expectOldWill(n)
 	c.conn = n
-	w.conns = append(w.conns, n)
+	w.conns = append(w.conns, &n.link)
 	c.sendConnect(n)
 	w.note("%s: CONNECT v%d clean=%v expiry=%d present=%d", c.id, c.version, n.clean, n.expiry, n.present)
 	if w.chance(10) && c.version == codec.V5 && n.clean { // nothing is known of the session yet: send before CONNACK
@@ -86,10 +85,10 @@ func (c *client) connect() {
 
 func (c *client) newConn() *conn {
 	w := c.w
-	n := &conn{client: c, sock: w.net.Dial(w.listener), clean: w.chance(30), handled: -1, subs: map[uint16][]*sub{}, unsubs: map[uint16][]*sub{},
-		aliases: map[uint16]string{}, pubAlias: map[string]uint16{}}
+	n := &conn{client: c, clean: w.chance(30), aliases: map[uint16]string{}, pubAlias: map[string]uint16{}}
+	n.link = w.dial(&c.identity, n)
 	n.clean = n.clean || c.mustBe
-	n.expiry = ^uint32(0)
+	n.expiry = expiryNever
 	if c.version == codec.V5 {
 		n.expiry = uint32(w.pick(0, 3, 10, 1000, 1000))
 		n.receiveMax = w.pick(0, 0, 1, 3)
@@ -129,11 +128,11 @@ func (c *client) expectPresent(n *conn) int {
 	switch elapsed := c.w.net.Clock.Now() - c.leftAt; {
 	case n.clean:
 		return 0
-	case c.unsure, c.w.cfg.SlowConsumer == config.Disconnect && c.session != nil && c.session.expiry != ^uint32(0):
+	case c.unsure, c.w.cfg.SlowConsumer == config.Disconnect && c.session != nil && c.session.expiry != expiryNever:
 		return -1
 	case c.session == nil, c.session.expiry == 0:
 		return 0
-	case c.conn != nil || c.session.expiry == ^uint32(0) || elapsed < int64(c.session.expiry)*second:
+	case c.conn != nil || c.session.expiry == expiryNever || elapsed < int64(c.session.expiry)*second:
 		return 1
 	case elapsed > int64(c.session.expiry)*second+second/5 && !c.w.halts():
 		return 0
@@ -143,7 +142,6 @@ func (c *client) expectPresent(n *conn) int {
 
 // takeOver is the end of a connection that a new CONNECT replaces.
 func (c *client) takeOver(old *conn) {
-	old.overtaken = true
 	c.lostMessages(old)
 	c.settled = false
 	c.leftAt = c.w.net.Clock.Now()
@@ -223,7 +221,7 @@ func (w *world) halts() bool {
 // leave ends the client's connection in one of the ways there are.
 func (c *client) leave() {
 	w, n := c.w, c.conn
-	if n == nil || n.connectedAt == 0 {
+	if n == nil || !n.connected() {
 		return
 	}
 	n.flushAcks()
@@ -279,7 +277,7 @@ func (c *client) left(n *conn, polite bool) {
 		m.will, m.sentAt = willMust, w.step
 	default:
 		m.dueAt = c.leftAt + m.delay
-		if n.expiry != ^uint32(0) {
+		if n.expiry != expiryNever {
 			m.dueAt = min(m.dueAt, c.leftAt+int64(n.expiry)*second)
 		}
 	}
@@ -354,7 +352,7 @@ func (c *client) abandon() {
 
 // slow makes the client stop reading, or read again.
 func (c *client) slow() {
-	if n := c.conn; n != nil && n.connectedAt != 0 {
+	if n := c.conn; n != nil && n.connected() {
 		n.dead = !n.dead && c.w.chance(70)
 		if n.dead {
 			n.behind = true
@@ -364,15 +362,10 @@ func (c *client) slow() {
 	}
 }
 
-func (c *client) nextID() uint16 {
-	c.lastID++
-	return c.lastID
-}
-
 // subscribe sends a SUBSCRIBE with one to three filters.
 func (c *client) subscribe() {
 	w, n := c.w, c.conn
-	if n == nil || n.connectedAt == 0 {
+	if n == nil || !n.connected() {
 		return
 	}
 	id := c.nextID()
@@ -418,13 +411,10 @@ func (c *client) enters(n *conn, f *codec.Subscription, subID uint32, subs *[]*s
 			return false
 		}
 	}
-	v := &sub{written: f.Filter, filter: f.Filter, qos: f.QoS, noLocal: f.NoLocal, asPub: f.RetainAsPublished, rh: f.RetainHandling, id: subID,
-		conn: n, sentAt: c.w.step, fresh: true}
-	if share, shared, _ := router.ParseShare(f.Filter); shared {
-		v.filter, v.group = share.Filter, share.Group
-		if n.session.active(v.written) == nil {
-			n.session.groups++
-		}
+	v := newSub(f, subID, c.w.step)
+	v.conn, v.fresh = n, true
+	if v.group != "" && n.session.active(v.written) == nil {
+		n.session.groups++
 	}
 	for _, old := range n.session.subs {
 		if old.written != f.Filter {
@@ -444,7 +434,7 @@ func (c *client) enters(n *conn, f *codec.Subscription, subID uint32, subs *[]*s
 
 func (c *client) unsubscribe() {
 	w, n := c.w, c.conn
-	if n == nil || n.connectedAt == 0 || len(n.session.subs) == 0 {
+	if n == nil || !n.connected() || len(n.session.subs) == 0 {
 		return
 	}
 	v := n.session.subs[w.rng.IntN(len(n.session.subs))]
@@ -462,7 +452,7 @@ func (c *client) unsubscribe() {
 // burst publishes a few messages.
 func (w *world) burst(c *client) {
 	n := c.conn
-	if n == nil || n.connectedAt == 0 {
+	if n == nil || !n.connected() {
 		return
 	}
 	for range 1 + w.rng.IntN(w.pick(1, 3, 10)) {
@@ -515,15 +505,8 @@ func (c *client) publish(n *conn) bool {
 	if c.version == codec.V5 && !m.retain && w.chance(10) {
 		m.expires = w.net.Clock.Now() + 4*second
 	}
-	c.seqs[qos]++
-	m.seq = c.seqs[qos]
 	m.session = n.session
-	id := uint16(0)
-	if qos > 0 {
-		id = c.nextID()
-		c.outs = append(c.outs, &outMessage{m: m, id: id})
-	}
-	n.sendMessage(m, id, false)
+	n.sendMessage(m, c.queue(m.publication), false)
 	return true
 }
 
@@ -548,13 +531,13 @@ func (w *world) barrier() {
 		case len(n.pings) > 0:
 			w.fail("%s: no PINGRESP", c.id)
 		case len(c.outs) > 0:
-			w.fail("%s: no acknowledgement of %v", c.id, c.outs[0].m)
+			w.fail("%s: no acknowledgement of %v", c.id, c.outs[0])
 		case len(n.subs)+len(n.unsubs) > 0:
 			w.fail("%s: no SUBACK or UNSUBACK", c.id)
 		}
 	}
 	for _, c := range w.clients {
-		if n := c.conn; n != nil && n.connectedAt == 0 && !n.dead {
+		if n := c.conn; n != nil && !n.connected() && !n.dead {
 			w.fail("%s: no CONNACK", c.id)
 		}
 	}
