@@ -147,17 +147,21 @@ func TestUnreachableListenerIsNoted(t *testing.T) {
 }
 
 func TestIdentityWithoutCertificatesIsNoted(t *testing.T) {
-	f := func(text string, noted bool) {
+	f := func(text, note string) {
 		t.Helper()
 		c := parsed(t, "allow_anonymous true\nlistener 1884\n"+text)
-		if got := len(c.Notes) == 1 && strings.Contains(c.Notes[0].Text, "asks no client for a certificate"); got != noted {
+		if note == "" && len(c.Notes) > 0 || note != "" && (len(c.Notes) != 1 || !strings.Contains(c.Notes[0].Text, note)) {
 			t.Errorf("%q: notes %v", text, c.Notes)
 		}
 	}
-	f("use_identity_as_username true\n", true)
-	f("use_subject_as_username true\nenable_proxy_protocol 1\n", true)
-	f("use_subject_as_username true\nenable_proxy_protocol 2\n", false)
-	f("use_identity_as_username true\ncertfile c\nkeyfile k\n", false)
+	const plain = "asks no client for a certificate"
+	f("use_identity_as_username true\n", plain)
+	f("use_subject_as_username true\nenable_proxy_protocol 1\n", plain)
+	f("use_subject_as_username true\nenable_proxy_protocol 2\n", "no client can log in")
+	f("use_identity_as_username true\nenable_proxy_protocol 2\n", "")
+	f("require_certificate true\nenable_proxy_protocol 2\n", "")
+	f("require_certificate true\nenable_proxy_protocol 1\n", plain)
+	f("use_identity_as_username true\ncertfile c\nkeyfile k\n", "")
 }
 
 func TestTransportOptionsBelongToTheListenerAbove(t *testing.T) {

@@ -249,11 +249,13 @@ func (p *parser) checkTLS(l *Listener) {
 	if t.PSKHint != "" { // for --test-config too: nothing in the place of the broker could make it work
 		p.fail(fmt.Sprintf("'%s' cannot be opened with 'psk_hint': %s.", l.name(), noPSK), "")
 	}
-	// A PROXY header of version 2 can tell the name of a certificate as well.
-	named := (t.IdentityAsUserName || t.SubjectAsUserName) && l.ProxyProtocol != 2
+	named := t.IdentityAsUserName || t.SubjectAsUserName
+	told := l.ProxyProtocol == 2 // a PROXY header of version 2 says whether there was a certificate, and its common name
 	if len(t.CertFiles) != len(t.KeyFiles) {
 		p.unsupported(fmt.Sprintf("Both certfile and keyfile must be given for TLS; one of them is missing for '%s'.", l.name()))
-	} else if !t.Wanted() && (t.CAFile != "" || t.CAPath != "" || t.RequireCertificate || named) {
+	} else if !t.Wanted() && told && t.SubjectAsUserName && !t.IdentityAsUserName {
+		p.note(fmt.Sprintf("no client can log in to '%s': a PROXY header has no more of a certificate than the name for 'use_identity_as_username'.", l.name()))
+	} else if !t.Wanted() && (t.CAFile != "" || t.CAPath != "" || !told && (t.RequireCertificate || named)) {
 		p.note(fmt.Sprintf("'%s' is not encrypted and asks no client for a certificate: that takes 'certfile' and 'keyfile'.", l.name()))
 	}
 }

@@ -42,6 +42,14 @@ func TestHTTPDir(t *testing.T) {
 			get(c, url+"/none", http.StatusNotFound, "")
 		}
 	}
+	if response, err := http.Head("http://" + plain.addr() + "/large.txt"); err != nil || response.ContentLength != int64(len(large)) {
+		t.Fatalf("%+v %v", response, err)
+	}
+	for _, request := range []string{"GET / HTTP/1.0\r\n\r\n", "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"} {
+		if got := refusedRequest(t, plain, request); !strings.HasSuffix(got, "\r\n\r\n<p>home") { // until the connection's end
+			t.Fatalf("%q: %q", request, got)
+		}
+	}
 	over(t, dialSocket(t, plain), name(t, "socket"))
 	joinRaw(t, plain, name(t, "plain"), "", "")
 }

@@ -334,6 +334,17 @@ func TestSocketsOfTheServiceManagerAreUsed(t *testing.T) {
 	}
 }
 
+// TestMoreSocketsThanTheServiceManagerGave are not looked for among the broker's own files.
+func TestMoreSocketsThanTheServiceManagerGave(t *testing.T) {
+	t.Parallel()
+	cmd := exec.CommandContext(soon(t), "sh", "-c", `LISTEN_PID=$$ exec "$0"`, brokerPath)
+	cmd.Env = append(os.Environ(), "LISTEN_FDS=4")
+	out, _ := cmd.CombinedOutput()
+	if cmd.ProcessState.ExitCode() != 1 || !strings.Contains(string(out), "Error: LISTEN_FDS=4: descriptor 3 is no socket that listens") {
+		t.Errorf("status %d: %s", cmd.ProcessState.ExitCode(), out)
+	}
+}
+
 // TestServiceManagerHearsOfReloadsAndLife holds what systemd is told, and that a broker that does not turn is not called alive.
 func TestServiceManagerHearsOfReloadsAndLife(t *testing.T) {
 	t.Parallel()

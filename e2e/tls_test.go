@@ -246,12 +246,7 @@ func TestTLSClientsThatAreNotAdmitted(t *testing.T) {
 	f(both, "disconnected: TLS error: the client's certificate was refused: it was revoked.", "--cafile", a.file, "--cert", lostCert, "--key", lostKey)
 	f(both, "the client's certificate was refused: certificate has expired", "--cafile", a.file, "--cert", oldCert, "--key", oldKey)
 	f(both, "the client's certificate was refused: certificate signed by unknown authority", "--cafile", a.file, "--cert", strangeCert, "--key", strangeKey)
-	f(both[:1], "disconnected: TLS error: the client says: unknown certificate authority.", "--cafile", other.file, "--cert", goodCert, "--key", goodKey)
-	// With TLS 1.3 mosquitto_pub closes before it has read all, and its alert may be lost; openssl's is not.
-	t.Setenv("OPENSSL_CONF", "")
-	line := awaitLine(t, b, "disconnected: TLS error: the client says: unknown certificate authority.")
-	openssl(t, b, "", "-CAfile", other.file, "-verify_return_error")
-	next(t, line)
+	f(both, "disconnected: TLS error: the client says: unknown certificate authority.", "--cafile", other.file, "--cert", goodCert, "--key", goodKey)
 }
 
 // openssl runs s_client with what it reads from its standard input, and returns what it printed.

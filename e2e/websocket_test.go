@@ -410,7 +410,7 @@ func TestHeadersThatDoNotCome(t *testing.T) {
 	f := func(what, beginning string, lines ...string) {
 		t.Helper()
 		b := start(t, append(lines, "connect_timeout 1")...)
-		b.expect(t, "disconnected: no "+what+" in time.", func() {
+		b.expect(t, "] disconnected: no "+what+" in time.", func() {
 			if got := refusedRequest(t, b, beginning); got != "" {
 				t.Fatalf("%q", got)
 			}
@@ -429,5 +429,8 @@ func TestHeadersThatDoNotCome(t *testing.T) {
 	f("PROXY header", "", append(withTLS, "enable_proxy_protocol 2")...)
 	f("TLS handshake", "", withTLS...)
 	f("TLS handshake", hello[:100], append(withTLS, "protocol websockets")...)
+	proxied := "PROXY TCP4 192.0.2.1 127.0.0.1 1000 2000\r\n"
+	b := start(t, append(withTLS, "enable_proxy_protocol 1", "connect_timeout 1")...)
+	b.expect(t, "192.0.2.1:1000] disconnected: no TLS handshake in time.", func() { refusedRequest(t, b, proxied+hello[:5]) })
 	f("TLS handshake", "PROXY UNKNOWN\r\n"+hello[:5], append(withTLS, "enable_proxy_protocol 1")...)
 }

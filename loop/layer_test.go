@@ -97,6 +97,27 @@ func TestLayerEndsBehindItsLastBytes(t *testing.T) {
 	}
 }
 
+// TestReasonOfAnEndOutlivesItsWrite has a peer that is gone when it is told.
+func TestReasonOfAnEndOutlivesItsWrite(t *testing.T) {
+	failure := errors.New("it has ended")
+	peer := make(chan *net.TCPConn, 1)
+	layer := &fakeLayer{dropped: make(chan bool, 1)}
+	layer.in = func(up, down, _ []byte) ([]byte, []byte, error) {
+		c := <-peer
+		_ = c.SetLinger(0)
+		c.Close()
+		return up, append(down, "an answer"...), failure
+	}
+	conn, ended := serveLayers(t, func(*Conn) []Layer { return []Layer{layer} })
+	peer <- conn.(*net.TCPConn)
+	if _, err := conn.Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != failure {
+		t.Error(err)
+	}
+}
+
 func TestLayerHoldsUntilItIsWoken(t *testing.T) {
 	layer := &fakeLayer{dropped: make(chan bool, 1)}
 	working := make(chan Waker, 1)

@@ -154,7 +154,11 @@ func (l *Loop) flush(c *Conn) {
 		}
 		if errno != 0 {
 			l.dropOutput(c)
-			c.end(&ending{err: errno, abort: true})
+			e := &ending{err: errno, abort: true}
+			if c.flags&flagClosing != 0 {
+				e.err = c.ending.err // it ends for another reason
+			}
+			c.end(e)
 			return
 		}
 		l.stats.bytesOut.own += uint64(n)

@@ -509,6 +509,7 @@ func (s *Shard) clientDue(c *client) {
 		if lower := c.conn.Waits(); lower != "" {
 			waits = lower
 		}
+		c.locate()
 		s.close(c, disconnectedBy("no "+waits+" in time", 0), false)
 	case accepted:
 		s.close(c, disconnectedBy("its session was not stored in time", 0), false)

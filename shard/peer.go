@@ -47,11 +47,16 @@ func (s *Shard) meet(c *client) {
 	}
 }
 
-// logUnmet says why a connection ended before it was a client; what a layer rejects has lines of Mosquitto's.
-func (s *Shard) logUnmet(c *client, err error) {
+// locate gives a connection that ends before it was a client the address that its layers were told, for the log.
+func (c *client) locate() {
 	if p := c.peer(); c.unmet && p != nil && p.Address.IsValid() {
 		c.conn.SetRemote(p.Address)
 	}
+}
+
+// logUnmet says why a connection ended before it was a client; what a layer rejects has lines of Mosquitto's.
+func (s *Shard) logUnmet(c *client, err error) {
+	c.locate()
 	if errors.Is(err, transport.ErrHandshakes) {
 		s.count.RefusedHandshakes++
 	}

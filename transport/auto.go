@@ -2,8 +2,8 @@ package transport
 
 import "net/netip"
 
-// Auto lets a listener take plain MQTT and WebSocket both. The first byte decides: an HTTP request begins with the G of GET, no
-// packet of MQTT that may come first does.
+// Auto lets a listener take plain MQTT and WebSocket both. The first byte decides: an HTTP request begins with a capital letter,
+// no packet of MQTT that may come first does.
 type Auto struct {
 	settings *WebSocketSettings
 	peer     *Peer
@@ -20,7 +20,7 @@ func NewAuto(s *WebSocketSettings, peer *Peer, remote netip.AddrPort) *Auto {
 // In is loop.Layer's.
 func (a *Auto) In(up, down, b []byte) (newUp, newDown []byte, err error) {
 	if a.socket == nil && !a.plain && len(b) > 0 {
-		if b[0] == 'G' {
+		if startsRequest(b) {
 			a.socket = NewWebSocket(a.settings, a.peer, a.remote)
 		}
 		a.plain = a.socket == nil

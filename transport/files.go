@@ -5,12 +5,14 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"mime"
 	"net/http"
 	"net/url"
 	"os"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -90,11 +92,12 @@ const (
 	answerNotAllowed = "HTTP/1.1 405 Method Not Allowed\r\nAllow: GET, HEAD\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 )
 
-// serve answers a whole request if it is not for a WebSocket; body is what is to be sent behind newDown. The connection stays, for more requests or a WebSocket, until the
-// time limit for CONNECT.
+// serve answers a whole request if it is not for a WebSocket; body is what is to be sent behind newDown. The connection stays, for
+// more requests or a WebSocket, until the time limit for CONNECT; it ends with io.EOF where the client says so and the answer is
+// small.
 func (f *Files) serve(down, request []byte) (newDown []byte, body string, served bool, err error) {
 	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(request)))
-	if err != nil || r.Header.Get("Upgrade") != "" {
+	if err != nil || namesWebSocket(r.Header) {
 		return down, "", false, nil
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead || r.ContentLength != 0 {
@@ -107,8 +110,16 @@ func (f *Files) serve(down, request []byte) (newDown []byte, body string, served
 	if r.Method == http.MethodHead {
 		a.body = ""
 	}
-	if down = append(down, a.head...); len(down)+len(a.body) <= pourBytes {
-		return append(down, a.body...), "", true, nil
+	if down = append(down, a.head...); len(down)+len(a.body) > pourBytes {
+		return down, a.body, true, nil
 	}
-	return down, a.body, true, nil
+	if r.Close {
+		err = io.EOF // it wants this answer and no more (RFC 9112, section 9.6)
+	}
+	return append(down, a.body...), "", true, err
+}
+
+// namesWebSocket is whether a request is for a WebSocket. It may offer other protocols, as h2c, and be content without.
+func namesWebSocket(h http.Header) bool {
+	return slices.ContainsFunc(h["Upgrade"], func(list string) bool { return strings.Contains(strings.ToLower(list), "websocket") })
 }

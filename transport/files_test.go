@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"io"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -83,6 +84,11 @@ func TestFilesAreServed(t *testing.T) {
 	f(strings.Replace(get("/"), "GET", "HEAD", 1), answer("text/html", "7", ""), "")
 	f(get("/")+get("/none")+request(asked)+masked(ws.OpPing, true, ""), home+answerNotFound+answered+"\x8a\x00", "")
 	f(strings.Replace(get("/"), "GET", "POST", 1), answerNotAllowed, errMethod.Error())
+	ended := io.EOF.Error()
+	f(strings.Replace(get("/"), "\r\n\r\n", "\r\nConnection: close\r\n\r\n", 1), home, ended)
+	f("GET / HTTP/1.0\r\n\r\n", home, ended)
+	f("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", home, "")
+	f(strings.Replace(get("/"), "\r\n\r\n", "\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n", 1), home, "")
 	f("GET / HTTP/1.1\r\nHost: broker\r\nContent-Length: 3\r\n\r\nabc", answerNotAllowed, errMethod.Error())
 	large := get("/a%20b/c/large")
 	f(large, answer("text/plain", "600000", strings.Repeat("large ", 100_000)), "")

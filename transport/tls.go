@@ -102,7 +102,7 @@ func checkFirst(b []byte) error {
 
 // shake exchanges bytes with the handshake, and takes over when it is done.
 func (l *TLSLayer) shake(down, b []byte) (newDown []byte, err error) {
-	h := l.shaking
+	h, before := l.shaking, len(down)
 	var done bool
 	if down, done, l.works = h.exchange(down, b); !done {
 		return down, nil
@@ -111,8 +111,9 @@ func (l *TLSLayer) shake(down, b []byte) (newDown []byte, err error) {
 	if h.result.err != nil {
 		l.ended = true
 		if err = h.result.err; l.wire.alert != 0 {
-			// The client may have refused the broker before it had the keys for the alert, which is a forged record then.
-			err = &net.OpError{Op: remoteError, Err: l.wire.alert}
+			// The client may have refused the broker before it had the keys for the alert, which is a forged record then. An
+			// alert is not answered (RFC 8446, section 6.2): the answer would find the connection reset.
+			down, err = down[:before], &net.OpError{Op: remoteError, Err: l.wire.alert}
 		}
 		return down, tlsError(err)
 	}
@@ -283,7 +284,7 @@ type tlsWire struct {
 	header [recordHeader]byte // of the record that is being read
 	headed int                // bytes of it that were read
 	left   int                // of the record
-	alert  tls.AlertError     // that was read in the handshake and not encrypted
+	alert  tls.AlertError     // 0 unless the last record read is an alert that is not encrypted, for the handshake
 }
 
 // nothing is the error of a read that has to wait. crypto/tls keeps its state with it, because it is temporary.
@@ -317,7 +318,7 @@ func (w *tlsWire) Read(b []byte) (int, error) {
 	copy(b, w.header[w.headed:w.headed+n])
 	w.in = w.in[n:]
 	if w.headed += n; w.headed == recordHeader {
-		w.headed, w.left = 0, recordLength(w.header[:])
+		w.headed, w.left, w.alert = 0, recordLength(w.header[:]), 0
 	}
 	return n, nil
 }

@@ -9,8 +9,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"regexp"
 	"time"
 )
 
@@ -39,9 +37,10 @@ type KeyPair struct{ CertFile, KeyFile string }
 
 // TLS is the TLS of one listener, immutable: a reload makes another one, and connections keep theirs.
 type TLS struct {
-	config     *tls.Config
-	handshakes *Handshakes
-	notes      []string
+	config      *tls.Config
+	handshakes  *Handshakes
+	authorities []*x509.Certificate // of cafile and capath, in their order
+	notes       []string
 }
 
 // NewTLS reads the files and checks everything. The error names the file or key and the reason; it begins with Mosquitto's words
@@ -53,7 +52,7 @@ func NewTLS(o TLSOptions) (*TLS, error) {
 		// What waits shares a record; small records first would be for browsers.
 		DynamicRecordSizingDisabled: true,
 	}
-	steps := []func(*TLSOptions) error{t.refusePSK, t.setVersion, t.setCiphers, t.setPairs, t.setClients}
+	steps := []func(*TLSOptions) error{t.refusePSK, t.setVersion, t.setCiphers, t.readAuthorities, t.setPairs, t.setClients}
 	for _, step := range steps {
 		if err := step(&o); err != nil {
 			return nil, err
@@ -127,6 +126,7 @@ func (t *TLS) setPairs(o *TLSOptions) error {
 		if err != nil {
 			return err
 		}
+		cert.Certificate = complete(cert.Certificate, cert.Leaf, t.authorities)
 		t.config.Certificates = append(t.config.Certificates, cert)
 		if leaf := cert.Leaf; time.Now().After(leaf.NotAfter) {
 			t.note("certfile %s: the certificate expired on %s; clients that check it will not connect", p.CertFile, leaf.NotAfter.Format(time.DateOnly))
@@ -195,13 +195,9 @@ func isEncrypted(data []byte) bool {
 
 // setClients sets how client certificates are checked.
 func (t *TLS) setClients(o *TLSOptions) error {
-	authorities := x509.NewCertPool() // never nil: crypto/tls would take the machine's
-	found, err := t.addAuthorities(authorities, o)
-	if err != nil {
-		return err
-	}
 	var revoked *revocations
 	if o.CRLFile != "" {
+		var err error
 		if revoked, err = readRevocations(o.CRLFile); err != nil {
 			return sentence("Unable to load certificate revocation file %q. Check crlfile. Reason: %s.", o.CRLFile, reason(err))
 		}
@@ -209,8 +205,16 @@ func (t *TLS) setClients(o *TLSOptions) error {
 	if !o.RequireCertificate {
 		return nil
 	}
-	if found == 0 {
+	if len(t.authorities) == 0 {
 		t.note("require_certificate is true, but there is no certificate in cafile and capath: no client can connect")
+	}
+	authorities := x509.NewCertPool() // never nil: crypto/tls would take the machine's
+	believed, left := rooted(t.authorities)
+	for _, c := range believed {
+		authorities.AddCert(c)
+	}
+	for _, c := range left {
+		t.note("no client is admitted for the authority %s: cafile and capath lack its own authority, %s", c.Subject, c.Issuer)
 	}
 	t.config.ClientCAs, t.config.ClientAuth = authorities, tls.RequireAndVerifyClientCert
 	if o.IgnoreClientDates {
@@ -247,68 +251,6 @@ func verifyUndated(certs []*x509.Certificate, authorities *x509.CertPool) (chain
 		}
 	}
 	return nil, &tls.CertificateVerificationError{UnverifiedCertificates: certs, Err: err}
-}
-
-// hashedName is what `openssl rehash` calls the certificates in a directory. OpenSSL looks at no others.
-var hashedName = regexp.MustCompile(`^[0-9a-f]{8}\.[0-9]+$`)
-
-// addAuthorities reads cafile and capath, and returns how many certificates there are.
-func (t *TLS) addAuthorities(pool *x509.CertPool, o *TLSOptions) (found int, err error) {
-	if o.CAFile != "" {
-		if found, err = addCertificates(pool, o.CAFile); err != nil {
-			return 0, sentence("Unable to load CA certificates. Check cafile %q. Reason: %s.", o.CAFile, reason(err))
-		}
-	}
-	if o.CAPath == "" {
-		return found, nil
-	}
-	entries, err := os.ReadDir(o.CAPath)
-	if err != nil {
-		t.note("capath %s: %s", o.CAPath, reason(err))
-		return found, nil
-	}
-	hashed := 0
-	for _, e := range entries {
-		if !hashedName.MatchString(e.Name()) {
-			continue
-		}
-		n, err := addCertificates(pool, filepath.Join(o.CAPath, e.Name()))
-		if err != nil {
-			t.note("capath %s: %s is left out: %s", o.CAPath, e.Name(), reason(err))
-		}
-		hashed += n
-	}
-	if hashed == 0 {
-		t.note("capath %s: no certificate has a hashed name; run: openssl rehash %s", o.CAPath, o.CAPath)
-	}
-	return found + hashed, nil
-}
-
-// addCertificates adds the certificates of a PEM file.
-func addCertificates(pool *x509.CertPool, file string) (found int, err error) {
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return 0, err
-	}
-	for {
-		var block *pem.Block
-		if block, data = pem.Decode(data); block == nil {
-			break
-		}
-		if block.Type != "CERTIFICATE" && block.Type != "TRUSTED CERTIFICATE" && block.Type != "X509 CERTIFICATE" {
-			continue
-		}
-		cert, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return 0, err
-		}
-		pool.AddCert(cert)
-		found++
-	}
-	if found == 0 {
-		return 0, errors.New("it holds no certificate in PEM form")
-	}
-	return found, nil
 }
 
 // reason is what is wrong with a file, without its path, which was named before.

@@ -88,6 +88,15 @@ func (a *authority) issue(name string, key crypto.Signer, change func(*x509.Cert
 	return pair, cert
 }
 
+// below is an authority whose certificate this one has issued.
+func (a *authority) below(name string) *authority {
+	a.t.Helper()
+	pair, made := a.issue(name, ecKey(a.t), func(c *x509.Certificate) {
+		c.IsCA, c.BasicConstraintsValid, c.KeyUsage = true, true, x509.KeyUsageCertSign|x509.KeyUsageCRLSign
+	})
+	return &authority{t: a.t, dir: a.t.TempDir(), serial: 1, cert: made.Leaf, key: made.PrivateKey.(crypto.Signer), file: pair.CertFile}
+}
+
 func (a *authority) pool() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AddCert(a.cert)

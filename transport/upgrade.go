@@ -21,12 +21,20 @@ var (
 // headersTooLarge answers a request beyond the bound.
 const headersTooLarge = "HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
-// headersEnd ends the headers of a request.
-var headersEnd = []byte("\r\n\r\n")
+var (
+	lineEnd = []byte("\r\n")
+	// headersEnd ends the headers of a request.
+	headersEnd = []byte("\r\n\r\n")
+	// refusalHeaders follow the status line of a refusal: 426 must say what is wanted (RFC 9110, section 15.5.22), the others may.
+	refusalHeaders = []byte("\r\nUpgrade: websocket\r\nConnection: Upgrade, close\r\n")
+)
+
+// startsRequest is whether bytes may be the beginning of an HTTP request: of its method.
+func startsRequest(b []byte) bool { return b[0] >= 'A' && b[0] <= 'Z' }
 
 // handshake takes bytes of the HTTP request; rest is what is behind it.
 func (w *WebSocket) handshake(down, b []byte) (rest, newDown []byte, err error) {
-	if len(w.kept) == 0 && (b[0] < 'A' || b[0] > 'Z') {
+	if len(w.kept) == 0 && !startsRequest(b) {
 		return nil, down, errNoHTTP
 	}
 	limit := w.settings.HeaderBytes
@@ -97,7 +105,8 @@ func (w *WebSocket) upgrade(down, request []byte) ([]byte, error) {
 	}{bytes.NewReader(request), &answer})
 	switch {
 	case err != nil:
-		return append(down, answer.Bytes()...), errors.New("no WebSocket handshake: " + strings.TrimPrefix(err.Error(), "handshake error: "))
+		refusal := bytes.Replace(answer.Bytes(), lineEnd, refusalHeaders, 1)
+		return append(down, refusal...), errors.New("no WebSocket handshake: " + strings.TrimPrefix(err.Error(), "handshake error: "))
 	case foreign:
 		return down, errOrigin
 	case offered && shaken.Protocol == "":

@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/coreos/go-systemd/v22/activation"
+	"golang.org/x/sys/unix"
 
 	"github.com/noctulemq/noctule/config"
 	"github.com/noctulemq/noctule/logging"
@@ -146,6 +147,9 @@ type inherited struct {
 // inherit takes over the sockets of LISTEN_FDS, as sd_listen_fds(3) says.
 func inherit() (*inherited, error) {
 	in := &inherited{}
+	if err := checkInherited(); err != nil {
+		return nil, err
+	}
 	var errs []error
 	for _, f := range activation.Files(true) {
 		fd, err := syscall.Dup(int(f.Fd())) // a file closes its own when nothing refers to it
@@ -165,6 +169,20 @@ func inherit() (*inherited, error) {
 		return nil, errors.Join(errs...)
 	}
 	return in, nil
+}
+
+// checkInherited looks whether LISTEN_FDS tells the truth: descriptors beyond it are the runtime's own.
+func checkInherited() error {
+	if os.Getenv("LISTEN_PID") != strconv.Itoa(os.Getpid()) {
+		return nil
+	}
+	n, _ := strconv.Atoi(os.Getenv("LISTEN_FDS"))
+	for fd := 3; fd < 3+n; fd++ {
+		if listens, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN); err != nil || listens == 0 {
+			return fmt.Errorf("LISTEN_FDS=%d: descriptor %d is no socket that listens; give the service sockets with Accept=no", n, fd)
+		}
+	}
+	return nil
 }
 
 // take takes the sockets that belong to a listener: of its path, or of its port and address.
