@@ -7,6 +7,6 @@
 //
 // The model does not predict the one right outcome; while things cross each other there are several. It keeps, with
 // steps of the driver for times, when each message was sent and surely routed, and when each subscription may and
-// must have been in force, and derives from that what a session must, may and must not receive. Read world_test.go
-// first, then model_test.go.
+// must have been in force, and derives from that what a session must, may and must not receive. Read driver_test.go and
+// world_test.go first, then model_test.go.
 package sim
