@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestHTTPDir gets files, large ones too, and opens a WebSocket on one port.
@@ -52,4 +53,26 @@ func TestHTTPDir(t *testing.T) {
 	}
 	over(t, dialSocket(t, plain), name(t, "socket"))
 	joinRaw(t, plain, name(t, "plain"), "", "")
+}
+
+// TestHTTPDirToASlowClient takes longer than connect_timeout, which is for clients that do nothing.
+func TestHTTPDirToASlowClient(t *testing.T) {
+	t.Parallel()
+	dir, size := t.TempDir(), int64(32<<20)
+	path := filepath.Join(dir, "large")
+	must(t, os.WriteFile(path, nil, 0o644))
+	must(t, os.Truncate(path, size))
+	b := start(t, "protocol websockets", "http_dir "+dir, "connect_timeout 1")
+	response, err := http.Get(fmt.Sprintf("http://%s/large", b.addr()))
+	must(t, err)
+	defer response.Body.Close()
+	pace := time.NewTicker(100 * time.Millisecond)
+	defer pace.Stop()
+	var read int64
+	for read < size {
+		<-pace.C
+		n, err := io.CopyN(io.Discard, response.Body, 1<<20)
+		must(t, err)
+		read += n
+	}
 }

@@ -67,6 +67,9 @@ func (c *Conn) Remote() netip.AddrPort { return c.remote }
 // PeerGone asks the kernel whether the peer has closed and sent nothing that is still to be read. One system call.
 func (c *Conn) PeerGone() bool { return c.loop.sys.PeerGone(c.fd) }
 
+// Partial returns how many bytes of a packet that has not come whole are here, and how many it has.
+func (c *Conn) Partial() (have, need int) { return len(c.kept), int(c.need) }
+
 func (c *Conn) token() uint64 { return uint64(c.gen&0x7fffffff)<<32 | uint64(c.index) }
 
 // Pause stops reading; what has been read and not used is kept. A peer that closes its side is not noticed until
@@ -131,6 +134,7 @@ func (l *Loop) read(c *Conn) {
 			c.kept = nil
 			l.feed(c, kept, false)
 			l.freeKept(kept)
+			c.endIfFailed()
 			if c.flags&(flagClosing|flagPaused|flagMoving|flagFree) != 0 {
 				return
 			}

@@ -32,6 +32,8 @@ type Pourer interface {
 	Layer
 	// Pour appends the next part of it to down, some KiB; nothing when there is no more.
 	Pour(down []byte) []byte
+	// Left returns how many bytes of it are to come.
+	Left() int
 }
 
 // Waiter is a layer that needs something of the peer before it lets bytes through.
@@ -87,6 +89,14 @@ func (c *Conn) SetLayers(layers ...Layer) {
 			c.wire.pourer = p
 		}
 	}
+}
+
+// Left returns how many bytes the layers have still to answer.
+func (c *Conn) Left() int {
+	if c.wire == nil || c.wire.pourer == nil {
+		return 0
+	}
+	return c.wire.pourer.Left() + int(c.wire.raw.unsent)
 }
 
 // Waits returns what the lowest layer that lets nothing through needs of the peer; empty when all do.
@@ -181,9 +191,9 @@ func (l *Loop) rise(c *Conn, b []byte) {
 	c.endIfFailed()
 }
 
-// endIfFailed ends a connection of which a layer has failed.
+// endIfFailed ends a connection of which a layer has failed, when the handler has had what came before.
 func (c *Conn) endIfFailed() {
-	if c.wire != nil && c.wire.failed != nil && c.flags&flagClosing == 0 {
+	if c.wire != nil && c.wire.failed != nil && c.flags&flagClosing == 0 && (c.flags&flagPaused == 0 || len(c.kept) == 0) {
 		c.end(&ending{err: c.wire.failed})
 	}
 }

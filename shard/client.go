@@ -55,6 +55,7 @@ type client struct {
 	key         uint32
 	serial      uint32 // tells the connection from earlier ones in this record
 	maxPacket   uint32 // largest packet the client takes; 0: any
+	progress    int    // when the timer was last due: bytes that were here of a large packet, or left of a file that is sent
 	choked      int    // its unsent bytes when last looked at, while it is not read on because of them; else 0
 	keepAlive   uint16 // seconds; 0: none
 	receiveMax  uint16
@@ -505,6 +506,11 @@ func (s *Shard) clientDue(c *client) {
 			s.refuseWith(c, refusedBusy)
 			return
 		}
+		if left := c.conn.Left(); left > 0 && left != c.progress {
+			c.progress = left // of http_dir, and it reads
+			s.limitConnect(c)
+			return
+		}
 		waits := "CONNECT"
 		if lower := c.conn.Waits(); lower != "" {
 			waits = lower
@@ -512,7 +518,7 @@ func (s *Shard) clientDue(c *client) {
 		c.locate()
 		s.close(c, disconnectedBy("no "+waits+" in time", 0), false)
 	case accepted:
-		s.close(c, disconnectedBy("its session was not stored in time", 0), false)
+		s.close(c, disconnectedBy("its session was not stored in time", 0), true)
 	case connected:
 		due := c.lastSeen + int64(c.keepAlive)*second*3/2
 		if c.session.throttled > 0 || c.crowded || c.answering || c.subscribing || c.waiting || c.slowed {
@@ -522,6 +528,10 @@ func (s *Shard) clientDue(c *client) {
 			c.choked = max(unsent, 1) // nor now, but it reads
 			due = s.loop.Now() + int64(c.keepAlive)*second*3/2
 		}
+		if have, need := c.conn.Partial(); need-have > partialLeft && have != c.progress {
+			c.progress = have // a large packet is on its way
+			due = s.loop.Now() + int64(c.keepAlive)*second*3/2
+		}
 		if due > s.loop.Now() {
 			s.loop.Arm(&c.timer, due)
 			return
@@ -529,6 +539,9 @@ func (s *Shard) clientDue(c *client) {
 		s.close(c, cause{text: "disconnected: exceeded timeout.", code: codec.KeepAliveTimeout}, true)
 	}
 }
+
+// partialLeft is how many bytes of a packet must still be to come for those that came to count as a sign of life, as Mosquitto has it.
+const partialLeft = 1000
 
 // doom marks a client that cannot keep up, or does not take its answer; it is closed when routing is over.
 func (s *Shard) doom(c *client, code codec.ReasonCode) {

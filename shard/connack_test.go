@@ -145,7 +145,7 @@ func TestAWaitingClientGoes(t *testing.T) {
 			}
 		}, 0},
 		{"is taken over", func(d *durable, p *peer) { d.join(p.id, nil).sock.Close() }, 1},
-		{"waits too long", func(d *durable, p *peer) { d.pass(40 * time.Second) }, 0},
+		{"waits too long", func(d *durable, p *peer) { d.pass(40 * time.Second) }, 1},
 	} {
 		d := newDurable(t, 2, nil)
 		watch := d.join("watch", nil)
@@ -319,5 +319,21 @@ func TestWillThatNobodyKeepsIsNotStored(t *testing.T) {
 	d.store.Step()
 	if n := d.store.Stats().Messages; n != 0 {
 		t.Errorf("%d messages are stored", n)
+	}
+}
+
+// TestAWillComesWhenConnackTakesTooLong: the client was gone, came back while the disk is slow, and is closed.
+func TestAWillComesWhenConnackTakesTooLong(t *testing.T) {
+	d := newDurable(t, 1, nil)
+	watch := d.join("watch", nil)
+	watch.subscribe(0, "will")
+	d.join("p", willed(60, 1000)).sock.Reset()
+	d.rest()
+	d.dial().connect("p", willed(60, 1000))
+	d.pass(40 * time.Second) // connect_timeout
+	d.rest()
+	d.pass(100 * time.Second)
+	if got := payloads(watch.take()); len(got) != 1 {
+		t.Errorf("got %q", got)
 	}
 }

@@ -266,3 +266,19 @@ func TestAttachWithoutRoomDropsQoS0(t *testing.T) {
 		t.Errorf("got %q, counted %d", k.got, w.count().DroppedOutput)
 	}
 }
+
+// TestALargePacketKeepsAlive holds what Mosquitto does: bytes of a packet of which more than 1,000 are to come count.
+func TestALargePacketKeepsAlive(t *testing.T) {
+	w := newWorld(t, 1, nil)
+	p := w.join("p", func(c *codec.Connect) { c.KeepAlive = 2 })
+	b := (&codec.PublishOut{Version: codec.V5, Topic: "a", Payload: make([]byte, 12_000)}).Append(nil)
+	for len(b) > 0 {
+		n := min(600, len(b))
+		p.sock.Write(b[:n])
+		b = b[n:]
+		w.pass(400 * time.Millisecond)
+	}
+	if w.count().Received[0] != 1 {
+		t.Error("it was closed in the middle of the packet")
+	}
+}

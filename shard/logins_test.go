@@ -196,3 +196,30 @@ func TestComingsKeepIdentifiers(t *testing.T) {
 	}
 	runtime.KeepAlive(w)
 }
+
+// TestAPendingReloadHoldsNoLoginDuringTheChecksOfTheOneBefore is about a second SIGHUP while many logins are checked again.
+func TestAPendingReloadHoldsNoLoginDuringTheChecksOfTheOneBefore(t *testing.T) {
+	users := map[string]string{"u": "pw"}
+	w := newGuarded(t, 1, &rules{users: users, slow: true}, nil)
+	there := w.dial()
+	there.connect("there", as("u"))
+	until(t, w, there.hasPacket)
+	slow := &rules{users: users, slow: true, entered: make(chan struct{}, 9), release: make(chan struct{})}
+	defer close(slow.release)
+	l := w.listener.Tag.(*Listener)
+	w.broker.ExpectReload()
+	go func() {
+		_ = w.broker.Reload(func() (*config.Config, map[*Listener]*ListenerSettings, error) {
+			return config.Default(), map[*Listener]*ListenerSettings{l: {Config: l.Settings().Config, Access: slow}}, nil
+		})
+	}()
+	until(t, w, func() bool { return len(slow.entered) == 1 }) // it is in force, and asks for "there" again
+	w.broker.ExpectReload()                                    // it can begin when all have been asked
+	p := w.dial()
+	p.connect("new", as("u"))
+	for end := time.Now().Add(3 * time.Second); len(slow.entered) < 2; w.settle() {
+		if time.Now().After(end) {
+			t.Fatal("the new client is not even asked who it is")
+		}
+	}
+}

@@ -16,6 +16,7 @@ type reloading struct {
 	sync.Mutex
 	changed     sync.Cond
 	asked, done uint64
+	checking    bool // the last one is in force and asks connected clients again: the next waits for that, logins do not
 }
 
 // ExpectReload holds logins back until a Reload that begins later is in force, or has failed. Any thread.
@@ -36,6 +37,13 @@ func (b *Broker) reloaded(number uint64) {
 	b.reloading.changed.Broadcast()
 }
 
+func (b *Broker) checking(on bool) {
+	b.reloading.Lock()
+	defer b.reloading.Unlock()
+	b.reloading.checking = on
+	b.reloading.changed.Broadcast()
+}
+
 // awaitReload returns when the reloads are in force that were asked for before since. A worker's thread.
 func (b *Broker) awaitReload(since time.Time) {
 	if b.awaitSignals != nil {
@@ -44,7 +52,7 @@ func (b *Broker) awaitReload(since time.Time) {
 	r := &b.reloading
 	r.Lock()
 	defer r.Unlock()
-	for number := r.asked; r.done < number && !b.stopped.Load(); {
+	for number := r.asked; r.done < number && !r.checking && !b.stopped.Load(); {
 		r.changed.Wait()
 	}
 }
@@ -59,6 +67,8 @@ func (b *Broker) Reload(prepare func() (*config.Config, map[*Listener]*ListenerS
 	if err != nil {
 		return err
 	}
+	b.checking(true)
+	defer b.checking(false)
 	return b.recheck(review) // may take long: meanwhile clients log in by the new rules
 }
 

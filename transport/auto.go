@@ -63,5 +63,13 @@ func (a *Auto) Pour(down []byte) []byte {
 	return down
 }
 
+// Left is loop.Pourer's.
+func (a *Auto) Left() int {
+	if a.socket != nil {
+		return a.socket.Left()
+	}
+	return 0
+}
+
 // Passes is loop.Layer's.
 func (a *Auto) Passes() bool { return a.plain }

@@ -277,6 +277,9 @@ func (w *WebSocket) Pour(down []byte) []byte {
 	return down
 }
 
+// Left is loop.Pourer's.
+func (w *WebSocket) Left() int { return len(w.body) }
+
 // Waits is loop.Waiter's.
 func (w *WebSocket) Waits() string {
 	if w.open {
