@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"fmt"
 	"testing"
 	"time"
 )
@@ -44,6 +45,30 @@ func TestWillWithRetainIsStored(t *testing.T) {
 		late.subscribe(topic, 1)
 		late.acknowledge(late.expectMessage(message{topic: topic, payload: "gone", qos: 1, retain: true}))
 		late.publish(message{topic: topic, retain: true})
+	})
+}
+
+// TestWillComesBeforeWhatTheNextConnectionSays: a client that is back at once, and says so in the segment of its CONNECT, sets right
+// what the will of its earlier connection said.
+//
+// v3.1.1 [MQTT-3.1.2-8] v5 [MQTT-3.1.2-8]
+func TestWillComesBeforeWhatTheNextConnectionSays(t *testing.T) {
+	b := shared(t)
+	ends := map[string]func(*client){"taken over": func(*client) {}, "closed": (*client).abandon, "malformed": func(c *client) { c.send(hx("00 00")) }}
+	eachVersion(t, func(t *testing.T, level int) {
+		for what, end := range ends {
+			for i := range 10 {
+				topic := name(t, fmt.Sprint(what, i))
+				watch := join(t, b, hello{level: level, id: topic + "-watch"})
+				watch.subscribe(topic, 0)
+				c := join(t, b, hello{level: level, id: topic, will: &will{topic: topic, payload: "offline", retain: true}})
+				next := dial(t, b)
+				end(c)
+				next.send(append(hello{level: level, id: topic}.bytes(), message{topic: topic, payload: "online", retain: true}.bytes(level)...))
+				watch.expectMessage(message{topic: topic, payload: "offline"})
+				watch.expectMessage(message{topic: topic, payload: "online"})
+			}
+		}
 	})
 }
 

@@ -199,7 +199,10 @@ func (s *Shard) Data(conn *loop.Conn, b []byte, owned bool) (used, need int) {
 		s.meet(c)
 	}
 	s.debug = s.log.Enabled(LogDebug)
-	for c.state != closing && !c.isHeld() && !s.choke(c) {
+	for c.state != closing && c.doomed == 0 && !c.isHeld() && !s.choke(c) {
+		if len(s.willsDue) > 0 {
+			s.publishWills() // a client may set right what its earlier connection's will said
+		}
 		h, n, err := codec.DecodeHeader(b[used:])
 		if err != nil {
 			s.failHeader(c, err)

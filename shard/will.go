@@ -47,7 +47,7 @@ func (s *Shard) newWill(c *client, p *codec.Connect) *will {
 	return &will{message: m, delay: w.DelaySeconds, expiry: w.Expiry, timed: w.HasExpiry && w.Expiry > 0, who: ss.who}
 }
 
-// willDue lets the will of a session be published at the end of the turn. If the session's record has it, it is stored by itself
+// willDue lets the will of a session be published soon. If the session's record has it, it is stored by itself
 // before that record changes, and until its message is stored wherever it is kept: after a crash it may come again, but it comes.
 func (s *Shard) willDue(ss *session, w *will) {
 	m := w.message
@@ -67,8 +67,8 @@ func (s *Shard) willDue(ss *session, w *will) {
 	s.willsDue = append(s.willsDue, w)
 }
 
-// publishWills publishes the wills that became due during the turn. They are collected first because what ends a
-// client may happen in the middle of routing.
+// publishWills publishes the wills that became due, at the end of the turn or before the next packet that is read. They are
+// collected first because what ends a client may happen in the middle of routing.
 func (s *Shard) publishWills() {
 	for i := 0; i < len(s.willsDue); i++ {
 		w := s.willsDue[i]

@@ -135,6 +135,9 @@ func (w *crashWorld) checkExpiry(c *crashConn, m *crashMessage, p *codec.Publish
 // received checks one PUBLISH that a client got and keeps it in mind.
 func (w *crashWorld) received(c *crashConn, m *crashMessage, p *codec.Publish) {
 	s, id, qos := c.session, p.PacketID, p.QoS
+	if late := m.pub.conn; m.isWill && m.will == willArmed && late != nil && late.will == m && late.sock.Ended() {
+		late.run(0) // the client of the will has not looked yet
+	}
 	switch {
 	case m.isWill && (m.will == willArmed || m.will == willNever && w.safe) || m.sentAt == 0 && !m.isWill:
 		w.fail("%s got %v, which had no cause", s.c.id, m)
