@@ -26,7 +26,7 @@ var persistenceKeys = []Key{
 		Help: "Seconds until what the operating system has is on the disk, under persistence_commit balanced and fast",
 		set:  func(p *parser, v value) { p.cfg.Persistence.SyncInterval = time.Duration(v.number) * time.Second }},
 	{Name: "persistence_max_bytes", Type: Number, Default: "0", Area: "Persistence", Ours: true, Restart: true, max: math.MaxInt64,
-		Help: "Bytes on the disk, journal included (8 to 64 MiB), beyond which new QoS 1 and 2 messages are refused until there is room again; 0 means no limit", set: numberInto(func(c *Config) *int64 { return &c.Persistence.MaxBytes })},
+		Help: "Bytes that the stored records and the journal may take on the disk, beyond which new QoS 1 and 2 messages are refused until there is room again; 0 means no limit", set: numberInto(func(c *Config) *int64 { return &c.Persistence.MaxBytes })},
 	{Name: "persistence_max_waiting", Type: Number, Default: "1000", Area: "Persistence", Ours: true, min: 1, max: 65535,
 		Help: "How many messages of one client may wait to be stored before nothing more is read from it; it is read again when half of them are", set: numberInto(func(c *Config) *int { return &c.Persistence.MaxWaiting })},
 	{Name: "autosave_interval", Type: Number, Default: "1800", Area: "Persistence", Class: NoEffect, max: math.MaxInt32, clamp: true,

@@ -47,6 +47,7 @@ type badgerEngine struct {
 	nextID  uint64        // of the next table file
 	version uint64        // of the newest batch
 	rewrite *badgerRewrite
+	short   bool // of the last tidy
 
 	// Any thread.
 	disk, live atomic.Int64

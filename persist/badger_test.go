@@ -133,7 +133,7 @@ func TestBadgerIsAMap(t *testing.T) {
 			close(stop) // it does 256 records
 		}
 		was := e.rewrite != nil
-		if err := e.tidy(stop); err != nil {
+		if err := e.tidy(stop, false); err != nil {
 			t.Fatal(err)
 		}
 		if was && e.rewrite == nil {
@@ -202,7 +202,7 @@ func TestBadgerItselfReadsAndWritesTheDirectory(t *testing.T) {
 		}
 		testApply(t, e, append(changes, deleteRecord("k0001x"))...)
 		if round == 1 {
-			if err := e.tidy(nil); err != nil {
+			if err := e.tidy(nil, false); err != nil {
 				t.Fatal(err)
 			}
 			if e.tables[0].level != badgerLast {
@@ -427,7 +427,7 @@ func TestBadgerFullDisk(t *testing.T) {
 		} else {
 			full++
 		}
-		if err := e.tidy(nil); err != nil && !errors.Is(err, syscall.ENOSPC) {
+		if err := e.tidy(nil, false); err != nil && !errors.Is(err, syscall.ENOSPC) {
 			t.Fatal(err)
 		}
 	}
@@ -466,7 +466,7 @@ func TestBadgerGivesSpaceBack(t *testing.T) {
 	value := bytes.Repeat([]byte("v"), 10_000)
 	check := func(live int64) {
 		t.Helper()
-		if err := e.tidy(nil); err != nil {
+		if err := e.tidy(nil, false); err != nil {
 			t.Fatal(err)
 		}
 		var used int64
@@ -525,7 +525,7 @@ func TestBadgerDamageWhileRunningIsAnError(t *testing.T) {
 	if err := e.each(nil, func(_, _ []byte) error { return nil }); !badgerIsDamage(err) {
 		t.Errorf("each: %v", err)
 	}
-	if err := e.tidy(nil); !badgerIsDamage(err) {
+	if err := e.tidy(nil, false); !badgerIsDamage(err) {
 		t.Errorf("tidy: %v", err)
 	}
 	if after, _ := badgerTableFiles(dir); !slices.Equal(after, files) {

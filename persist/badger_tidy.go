@@ -10,6 +10,9 @@ import (
 // bound of tidy by so much, and by the tables that span its end.
 const badgerInstall = 16 << 20
 
+// badgerShortSlack is what may be left to give back where space is short: less is not worth a merge.
+const badgerShortSlack = 64 << 10
+
 // badgerRewrite is a merge of all tables there were at its beginning into new ones of the last level. It goes on over
 // several calls of tidy, with batches applied between them: these have higher versions, so they hold.
 //
@@ -29,7 +32,10 @@ type badgerRewrite struct {
 // tidy merges the tables when they take more than twice what is live and slack, or when they are many batches: disk use is
 // thus at most 2 × live + slack (64 MiB), badgerInstall (16 MiB) and what comes between two calls, with live as size
 // estimates it. Each byte that comes in is written about twice more by that. When stop ends it, the next call goes on.
-func (e *badgerEngine) tidy(stop <-chan struct{}) error {
+//
+// short asks for more: everything beyond live and an eighth of it is given back, by merges that need less room meanwhile.
+func (e *badgerEngine) tidy(stop <-chan struct{}, short bool) error {
+	e.short = short
 	if e.rewrite == nil {
 		if !e.worth() {
 			return nil
@@ -57,6 +63,9 @@ func (e *badgerEngine) worth() bool {
 		}
 	}
 	disk, live := e.size()
+	if e.short && disk > min(live, base)+min(live, base)/8+badgerShortSlack {
+		return true
+	}
 	// What was live at the last merge is the other bound: live does not know which records were replaced.
 	return disk > 2*min(live, base)+e.opt.slack || batches > badgerRuns+disk/badgerRunBytes
 }
@@ -133,7 +142,11 @@ func (e *badgerEngine) pass(key []byte) error {
 	for i := range rw.w.done {
 		bytes += rw.w.done[i].size
 	}
-	if bytes < min(badgerInstall, 8*e.opt.tableBytes) {
+	install := min(badgerInstall, 8*e.opt.tableBytes)
+	if e.short {
+		install = e.opt.tableBytes
+	}
+	if bytes < install {
 		return nil
 	}
 	return e.replace(rw.passed)

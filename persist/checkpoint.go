@@ -4,8 +4,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"runtime"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -20,6 +22,8 @@ const (
 // checkpoint is an order to move segments into the engine.
 type checkpoint struct {
 	segments []segment // synced; copies without their files
+	atLeast  int       // of them, when there is no room for all
+	short    bool      // space is short
 	spare    uint64    // number of the segment to prepare for the journal; 0: none
 	// tidy is closed to end the tidying of the engine after it.
 	tidy chan struct{}
@@ -28,8 +32,9 @@ type checkpoint struct {
 // checkpointed is how it went.
 type checkpointed struct {
 	err   error
+	moved int // segments, from the first one on; with err, those of which some may be in the engine
 	spare *segment
-	// damaged is where segments are kept whose records were not all there any more.
+	// damaged is a sentence for each segment whose records were not all there any more.
 	damaged []string
 	took    time.Duration
 }
@@ -51,8 +56,9 @@ type keeper struct {
 	// what the engine does not have would only make it grow.
 	inbound map[string]struct{}
 
-	log  func(line string)
-	said string // why tidy failed last
+	tidied func() // lets the committer see what the tables take now
+	log    func(line string)
+	said   bool // that tidy failed last
 
 	// Any thread.
 	stop       atomic.Bool // no further checkpoint, and the one under way stops early
@@ -71,8 +77,9 @@ func (k *keeper) run() {
 		k.measure()
 		k.results <- result
 		if result.err == nil && !k.stop.Load() {
-			k.say(k.engine.tidy(order.tidy))
+			k.say(k.engine.tidy(order.tidy, order.short))
 			k.measure()
+			k.tidied()
 		}
 	}
 }
@@ -81,12 +88,15 @@ func (k *keeper) run() {
 // others want, and needs a few hundredths.
 const keeperNice = 5
 
-// say logs why deleted records cannot be tidied away, once until there is another reason.
+// say logs why deleted records cannot be tidied away, once until they can. A full disk is the committer's to tell.
 func (k *keeper) say(err error) {
-	if err != nil && err.Error() != k.said {
-		k.said = err.Error()
+	if isFull(err) {
+		return
+	}
+	if err != nil && !k.said {
 		k.log(fmt.Sprintf("The space of deleted records cannot be given back: %v.", err))
 	}
+	k.said = err != nil
 }
 
 func (k *keeper) measure() {
@@ -99,21 +109,36 @@ func (k *keeper) carryOut(order checkpoint) (result checkpointed) {
 	if order.spare != 0 {
 		result.spare, _ = makeSegment(k.files, order.spare, k.id)
 	}
-	damaged, err := k.move(order.segments)
-	if err != nil {
-		result.err = err
+	segments := order.segments
+	damaged, err := k.move(segments)
+	if errors.Is(err, errNoRoom) && order.atLeast < len(segments) {
+		segments = segments[:order.atLeast]
+		damaged, err = k.move(segments)
+	}
+	if result.err = err; errors.Is(err, errNoRoom) {
 		return result
 	}
-	for i := range order.segments {
-		name := segmentName(order.segments[i].number)
-		if aside := "damaged-" + stamp() + "-" + name; damaged[i] && k.files.rename(name, aside) == nil {
-			result.damaged = append(result.damaged, aside)
-			continue
+	result.moved = len(segments)
+	if err != nil {
+		return result
+	}
+	for i := range segments {
+		name := segmentName(segments[i].number)
+		switch aside := "damaged-" + stamp() + "-" + name; {
+		case damaged[i] && k.files.rename(name, aside) == nil:
+			result.damaged = append(result.damaged,
+				fmt.Sprintf("A part of the journal is damaged. It is kept as %s; what was sound of it is used.", aside))
+		case damaged[i]:
+			result.damaged = append(result.damaged, fmt.Sprintf("A part of the journal, %s, was removed. What was in it is lost.", name))
+		default:
+			_ = k.files.remove(name) // else the next start does
 		}
-		_ = k.files.remove(name) // else the next start does
 	}
 	return result
 }
+
+// errNoRoom is of a checkpoint that was not begun.
+var errNoRoom = fmt.Errorf("move the journal: %w", syscall.ENOSPC)
 
 var errStopped = errors.New("the store is being closed")
 
@@ -128,7 +153,7 @@ func (k *keeper) move(segments []segment) (damaged []bool, err error) {
 	for i, s := range segments {
 		through = max(through, s.last)
 		data, err := k.files.read(segmentName(s.number))
-		if err != nil {
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // what was removed does not come back
 			return nil, fmt.Errorf("read the journal: %w", err)
 		}
 		found[i] = scan(s.number, data[:min(int64(len(data)), s.size)], k.id.seed())
@@ -138,6 +163,9 @@ func (k *keeper) move(segments []segment) (damaged []bool, err error) {
 	}
 	r := replay(found, tried, k.through)
 	r.over.sort()
+	if k.isFull(&r.over) {
+		return nil, errNoRoom
+	}
 	var changes []change
 	size := 0
 	for _, e := range r.over.entries {
@@ -161,6 +189,27 @@ func (k *keeper) move(segments []segment) (damaged []bool, err error) {
 	k.through = through
 	return damaged, nil
 }
+
+// isFull says whether the disk has no room for the changes: a checkpoint that fails in its middle has taken what it cannot use. Room is
+// made and given back, since only that tells of quotas and of blocks that are root's.
+func (k *keeper) isFull(over *overlay) bool {
+	need := int64(64 << 10)
+	for _, e := range over.entries {
+		c := over.change(e)
+		need += int64(len(c.key) + len(c.value) + recordOverhead)
+	}
+	const name = newPrefix + "room"
+	f, err := k.files.create(name)
+	if err == nil {
+		err = f.allocate(0, need)
+		_ = f.close()
+		_ = k.files.remove(name)
+	}
+	return isFull(err)
+}
+
+// recordOverhead is about what the engine takes for a record beside key and value.
+const recordOverhead = 32
 
 func (k *keeper) apply(changes []change) error {
 	if k.stop.Load() {

@@ -20,6 +20,8 @@ const (
 
 	// journalTimes is how many times CheckpointBytes the journal may hold before commits wait for the engine.
 	journalTimes = 8
+	// segmentsMax is how many segments the journal may have before it is moved, however small they are: each start begins one.
+	segmentsMax = 32
 	// tidyTimes is how many times CheckpointBytes it may hold before the engine must stop tidying.
 	tidyTimes  = 3
 	retryAfter = time.Second
@@ -39,6 +41,7 @@ type committer struct {
 	o        Options
 	enc      encoder
 	journal  journal
+	reserve  reserve
 	found    *recovered // what Open read; until Restore
 	unusable error      // why nothing will ever be written; nil: it will
 
@@ -70,7 +73,8 @@ type committer struct {
 	retryAt    time.Time
 	closing    bool
 
-	ordered        int           // segments of the checkpoint under way; 0: there is none
+	ordered        []*segment    // what the checkpoint under way is about; empty: there is none. Some may have left journal.full
+	rotated        bool          // the open segment was ended for the next one
 	order          chan struct{} // its tidy
 	tidy           chan struct{} // ends the tidying after the last checkpoint; nil: it was closed
 	checkpointAt   time.Time     // not before
@@ -104,6 +108,7 @@ func (c *committer) init(d *Disk, o Options, fs files, found *recovered) {
 	c.enc = newEncoder(d.keeper.id)
 	c.enc.number = found.last + 1
 	c.journal = journal{files: fs, id: d.keeper.id, limit: o.CheckpointBytes, number: found.number, full: found.segments}
+	c.reserve = newReserve(fs, o.CheckpointBytes)
 	c.toSync, c.results = make(chan []*segment, 1), make(chan error, 1)
 	c.timer = time.NewTimer(time.Hour)
 	c.timer.Stop()
@@ -118,6 +123,9 @@ func (c *committer) run() {
 	defer close(c.d.ended)
 	go c.syncer()
 	defer close(c.toSync)
+	if c.unusable == nil {
+		c.reserve.begin(time.Now())
+	}
 	for !c.turn(time.Now()) {
 		select {
 		case <-c.d.wake:
@@ -132,6 +140,7 @@ func (c *committer) run() {
 }
 
 func (c *committer) syncer() {
+	tail := uint64(0) // the record that tail names
 	for segments := range c.toSync {
 		var err error
 		for _, s := range segments {
@@ -139,6 +148,9 @@ func (c *committer) syncer() {
 				err = fmt.Errorf("sync %s: %w", segmentName(s.number), err)
 				break
 			}
+		}
+		if err == nil {
+			tail = writeTail(c.journal.files, c.journal.id, segments, tail)
 		}
 		c.results <- err
 	}
@@ -150,6 +162,7 @@ func (c *committer) turn(now time.Time) (end bool) {
 	c.writeAll(now)
 	c.startSync(now)
 	c.startCheckpoint(now)
+	c.restock(now)
 	c.answer(now)
 	c.tell()
 	c.publish()
@@ -171,7 +184,7 @@ func (c *committer) take(now time.Time) {
 	d.queue = d.queue[:0]
 	for _, done := range d.syncs {
 		c.waiting = append(c.waiting, waiter{c.count, done})
-		c.retryAt = now
+		c.retryAt, c.reserve.retry = now, now
 	}
 	d.syncs = d.syncs[:0]
 	if d.closing && !c.closing {
@@ -210,9 +223,21 @@ func (c *committer) held() bool {
 	return c.journalFull() && !c.closing || c.unsync >= unsyncedMax && len(c.syncing) > 0
 }
 
+// journalFull says whether the journal has reached its bound, which is a segment larger while the reserve is given up.
 func (c *committer) journalFull() bool {
 	_, held := c.journal.bytes()
-	return held >= journalTimes*c.journal.limit
+	times := int64(journalTimes)
+	if c.reserve.lack != nil {
+		times++
+	}
+	return held >= times*c.journal.limit
+}
+
+// restock makes the reserve anew, if that is due.
+func (c *committer) restock(now time.Time) {
+	if c.reserve.lack != nil && c.failed == nil && c.unusable == nil && !c.closing && !now.Before(c.reserve.retry) {
+		c.reserve.again(now)
+	}
 }
 
 // encode makes a group of what was taken, and is false when there is nothing.
@@ -279,7 +304,7 @@ func (c *committer) write(now time.Time) bool {
 		return true
 	}
 	last := c.enc.number - 1
-	if err := c.journal.write(records, last); err != nil {
+	if err := c.append(records, last, now); err != nil {
 		c.failed, c.retryAt = err, now.Add(retryAfter)
 		return false
 	}
@@ -301,6 +326,15 @@ func (c *committer) write(now time.Time) bool {
 	}
 	c.forgetPending()
 	return true
+}
+
+// append writes records to the journal, if need be in the place of the reserve.
+func (c *committer) append(records []byte, last uint64, now time.Time) error {
+	err := c.journal.write(records, last)
+	if c.reserve.give(err, now) {
+		err = c.journal.write(records, last)
+	}
+	return err
 }
 
 func (c *committer) forgetPending() {
@@ -388,7 +422,7 @@ func (c *committer) writeAgain(now time.Time) bool {
 	c.seal()
 	c.journal.forget()
 	for _, b := range c.tail {
-		if err := c.journal.write(b.buf, b.last); err != nil {
+		if err := c.append(b.buf, b.last, now); err != nil {
 			c.failed, c.retryAt = err, now.Add(retryAfter)
 			return false
 		}
@@ -404,48 +438,56 @@ func (c *committer) startCheckpoint(now time.Time) {
 	if held >= tidyTimes*c.journal.limit {
 		c.stopTidy()
 	}
-	if c.ordered > 0 || now.Before(c.checkpointAt) || c.closing {
+	if len(c.ordered) > 0 || now.Before(c.checkpointAt) || c.closing {
 		return
 	}
 	limit := c.journal.limit
-	if c.tooLarge || c.failed != nil { // space comes back only after a checkpoint
+	short := c.tooLarge || c.failed != nil || c.reserve.lack != nil
+	if short { // space comes back only after a checkpoint
 		limit /= 16
 		if now.Sub(c.lastCheckpoint) >= checkpointRetry {
 			limit = 1
 		}
 	}
-	if c.urgent {
+	if c.urgent || len(c.journal.full) > segmentsMax {
 		limit = 1
 	}
 	if held < limit {
 		return
 	}
-	if c.journal.fullBytes() < limit {
+	// Where the disk is full, the whole journal goes at once: what is put in one segment and deleted in another needs no room then.
+	whole := c.reserve.lack != nil
+	if c.journal.fullBytes() < limit || whole && !c.rotated && held > c.journal.fullBytes() {
 		c.journal.rotate()
 	}
-	order := checkpoint{tidy: make(chan struct{})}
-	size := int64(0)
+	c.rotated = true
+	order := checkpoint{tidy: make(chan struct{}), short: short}
+	size, unsynced := int64(0), false
 	for _, s := range c.journal.full {
-		if s.stale || s.synced < s.size || size > 2*c.journal.limit && !s.together {
+		if unsynced = s.stale || s.synced < s.size; unsynced || size > 2*c.journal.limit && !s.together && !whole {
 			break
 		}
 		size += s.size
+		if len(order.segments) == 0 || s.together {
+			order.atLeast++
+		}
 		moved := *s
 		moved.f = nil
 		order.segments = append(order.segments, moved)
 	}
-	if len(order.segments) == 0 {
+	if len(order.segments) == 0 || unsynced && whole {
 		if !c.syncBy.IsZero() {
 			c.syncBy = now
 			c.startSync(now)
 		}
 		return
 	}
-	if c.journal.spare == nil {
+	if c.journal.spare == nil && !whole {
 		c.journal.number++
 		order.spare = c.journal.number
 	}
-	c.ordered, c.order = len(order.segments), order.tidy
+	c.ordered = append(c.ordered[:0], c.journal.full[:len(order.segments)]...)
+	c.order, c.rotated = order.tidy, false
 	c.d.keeper.orders <- order
 }
 
@@ -471,12 +513,12 @@ func (c *committer) onCheckpoint(result checkpointed, now time.Time) {
 	if result.spare != nil {
 		c.journal.spare = result.spare
 	}
-	moved := c.journal.full[:c.ordered]
-	c.ordered, c.tidy, c.order = 0, c.order, nil
+	moved := c.ordered[:result.moved]
+	c.ordered, c.tidy, c.order = c.ordered[:0], c.order, nil
 	c.lastCheckpoint = now
-	for _, name := range result.damaged {
+	for _, line := range result.damaged {
 		c.stats.SetAside++
-		c.o.Log(fmt.Sprintf("A part of the journal is damaged. It is kept as %s; what was sound of it is used.", name))
+		c.o.Log(line)
 	}
 	if result.err != nil {
 		for _, s := range moved {
@@ -484,6 +526,7 @@ func (c *committer) onCheckpoint(result checkpointed, now time.Time) {
 		}
 		c.checkpointAt = now.Add(checkpointRetry)
 		if c.journalFull() {
+			c.reserve.give(result.err, now)
 			c.checkpointAt = now.Add(retryAfter)
 		}
 		if c.engineErr == nil && !c.closing {
@@ -494,7 +537,7 @@ func (c *committer) onCheckpoint(result checkpointed, now time.Time) {
 		return
 	}
 	c.engineErr, c.urgent = nil, false
-	c.journal.full = slices.Delete(c.journal.full, 0, len(moved))
+	c.journal.full = slices.DeleteFunc(c.journal.full, func(s *segment) bool { return slices.Contains(moved, s) })
 	c.stats.Checkpoints++
 	c.stats.CheckpointTime = result.took
 }
@@ -546,6 +589,8 @@ func (c *committer) tell() {
 	switch {
 	case c.failed != nil:
 		trouble = c.failed
+	case c.reserve.lack != nil:
+		trouble = c.reserve.lack
 	case c.engineErr != nil && c.journalFull():
 		trouble = fmt.Errorf("the journal is full and cannot be moved into the stored records: %w", c.engineErr)
 	case c.overMax():
@@ -561,7 +606,7 @@ func (c *committer) overMax() bool {
 	if c.o.MaxBytes <= 0 {
 		return false
 	}
-	journal, _ := c.journal.bytes()
+	_, journal := c.journal.bytes()
 	disk := c.d.keeper.disk.Load() + journal
 	if c.tooLarge {
 		c.tooLarge = disk > c.o.MaxBytes-c.o.MaxBytes/20
@@ -574,6 +619,9 @@ func (c *committer) overMax() bool {
 // publish shows the counters to other threads.
 func (c *committer) publish() {
 	c.stats.DiskBytes, c.stats.JournalBytes = c.journal.bytes()
+	if c.reserve.lack == nil && c.unusable == nil {
+		c.stats.DiskBytes += c.reserve.bytes
+	}
 	c.stats.Messages = c.enc.bodies
 	c.stats.Trouble = c.said
 	c.d.mu.Lock()
@@ -595,10 +643,13 @@ func (c *committer) setTimer(now time.Time) {
 	if c.failed != nil && c.unusable == nil && len(c.syncing) == 0 {
 		due(c.retryAt)
 	}
-	if c.ordered == 0 && c.engineErr != nil && c.journalFull() {
+	if c.reserve.lack != nil && c.failed == nil && c.unusable == nil {
+		due(c.reserve.retry)
+	}
+	if len(c.ordered) == 0 && c.engineErr != nil && c.journalFull() {
 		due(c.checkpointAt)
 	}
-	if _, held := c.journal.bytes(); c.tooLarge && c.ordered == 0 && held > 0 {
+	if _, held := c.journal.bytes(); c.tooLarge && len(c.ordered) == 0 && held > 0 {
 		due(c.lastCheckpoint.Add(checkpointRetry))
 	}
 	if next.Equal(c.timerAt) {

@@ -8,8 +8,9 @@ type engine interface {
 	apply(changes []change) error
 	// each visits the records whose key begins with prefix in the order of their keys. key and value are borrowed.
 	each(prefix []byte, visit func(key, value []byte) error) error
-	// tidy gives back space of deleted records if that is worth it. It may take long, and stops early when stop is closed.
-	tidy(stop <-chan struct{}) error
+	// tidy gives back space of deleted records if that is worth it; with short, also where it is little. It may take long, and stops
+	// early when stop is closed.
+	tidy(stop <-chan struct{}, short bool) error
 	// size is what the engine takes on disk, and about how much of it is needed, in bytes.
 	size() (disk, live int64)
 	close() error

@@ -3,9 +3,12 @@ package persist
 import (
 	"errors"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // files is what the journal needs of a directory. Names are without their directory. A power cut may lose, in any order,
@@ -18,13 +21,15 @@ type files interface {
 	remove(name string) error
 	rename(from, to string) error
 	syncDir() error
+	// capacity is how many bytes the file system has; the largest number where it does not tell.
+	capacity() int64
 }
 
 type file interface {
 	writeAt(b []byte, offset int64) error // part of b may be there after an error
 	allocate(offset, n int64) error       // makes room that reads as zeros
 	truncate(size int64) error
-	sync() error
+	sync() error // also of a file whose name was removed by somebody else: errRemoved
 	close() error
 }
 
@@ -79,6 +84,14 @@ func (d osFiles) syncDir() error {
 	return f.Sync()
 }
 
+func (d osFiles) capacity() int64 {
+	var s unix.Statfs_t
+	if again(func() error { return unix.Statfs(string(d), &s) }) != nil || s.Blocks == 0 {
+		return math.MaxInt64
+	}
+	return int64(s.Blocks) * int64(s.Bsize)
+}
+
 type osFile struct{ f *os.File }
 
 func (o osFile) writeAt(b []byte, offset int64) error {
@@ -96,8 +109,18 @@ func (o osFile) allocate(offset, n int64) error {
 }
 
 func (o osFile) sync() error {
-	return again(func() error { return syscall.Fdatasync(int(o.f.Fd())) })
+	if err := again(func() error { return syscall.Fdatasync(int(o.f.Fd())) }); err != nil {
+		return err
+	}
+	var s syscall.Stat_t
+	if err := syscall.Fstat(int(o.f.Fd()), &s); err == nil && s.Nlink == 0 {
+		return errRemoved
+	}
+	return nil
 }
+
+// errRemoved is of a file that nobody will find again.
+var errRemoved = errors.New("the file was removed while the broker runs; what is in no other file is lost")
 
 func (o osFile) truncate(size int64) error { return o.f.Truncate(size) }
 func (o osFile) close() error              { return o.f.Close() }

@@ -20,6 +20,7 @@ func FuzzJournal(f *testing.F) {
 			w := newWorld()
 			i := &inode{data: data, synced: data, dirty: map[int]bool{}}
 			w.names[segmentName(1)], w.durable[segmentName(1)] = i, i
+			w.names[tailName] = &inode{data: data[:min(len(data), tailBytes)], dirty: map[int]bool{}}
 			d, err := openDisk(Options{CheckpointBytes: 1, Log: func(string) {}, OnTrouble: func(error) {}}, w, simEngine{w}, nil)
 			if err != nil {
 				return // a newer version

@@ -73,6 +73,7 @@ type segment struct {
 	number uint64
 	f      file // nil once all of it is synced and nothing more will be written
 	size   int64
+	first  uint64 // number of the first record; 0: there is none, or this process has not written it
 	last   uint64 // number of the last record
 	room   int64  // how far it is allocated
 
@@ -124,7 +125,7 @@ func makeSegment(fs files, number uint64, id identity) (*segment, error) {
 	return s, nil
 }
 
-// write appends records, the last of which has the number last. After an error nothing of them counts as written.
+// write appends records with the numbers up to last. After an error nothing of them counts as written.
 func (j *journal) write(records []byte, last uint64) error {
 	if j.seg != nil && j.seg.size >= j.limit {
 		j.rotate()
@@ -151,6 +152,9 @@ func (j *journal) write(records []byte, last uint64) error {
 			j.rotate()
 		}
 		return fmt.Errorf("write to %s: %w", segmentName(s.number), err)
+	}
+	if s.first == 0 {
+		s.first = binary.BigEndian.Uint64(records[8:]) // frame.go
 	}
 	s.size, s.last = end, last
 	return nil
@@ -199,6 +203,9 @@ func (j *journal) settle() {
 			s.stale = false
 		}
 		if s.f != nil && s.synced == s.size {
+			if s.room > s.size && s.f.truncate(s.size) == nil {
+				s.room = s.size
+			}
 			_ = s.f.close()
 			s.f = nil
 		}

@@ -10,20 +10,14 @@ import (
 	"syscall"
 )
 
-// lockName is the file whose lock says that a broker uses the directory. It holds the process id.
+// lockName is the file that holds the id of the process that uses the directory. What is locked is the directory itself: a file may be
+// removed, as files of this name are by those who think that a dead process has left them.
 const lockName = "lock"
 
-// takeLock locks dir until the file is closed. Where the lock's file cannot be made, the directory itself is locked; the file
-// is nil when neither is possible, and note says so.
+// takeLock locks dir until f is closed. f is nil when that is not possible, and note says so.
 func takeLock(dir string) (f *os.File, note string, err error) {
 	path := filepath.Join(dir, lockName)
-	f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		f, err = os.Open(path)
-	}
-	if err != nil {
-		f, err = os.Open(dir)
-	}
+	f, err = os.Open(dir)
 	if err == nil {
 		err = again(func() error { return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) })
 	}
@@ -37,9 +31,7 @@ func takeLock(dir string) (f *os.File, note string, err error) {
 		return nil, fmt.Sprintf("%s cannot be locked: %v. Make sure that no other broker uses it.", dir, err), nil
 	}
 	// The number is only for the sentence below: a full disk must not keep the broker from starting.
-	if f.Truncate(0) == nil {
-		_, _ = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
-	}
+	_ = os.WriteFile(path, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o600)
 	return f, "", nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -406,6 +407,144 @@ func TestManyRestartsLeaveLittle(t *testing.T) {
 		same(t, "retained", len(h.st.bodies), 50)
 		if files := len(h.w.names); files > 20 {
 			t.Errorf("%d files after fifty restarts", files)
+		}
+	})
+}
+
+// TestRestartsWithLittleToStore kills the broker again and again before there is enough for a checkpoint.
+func TestRestartsWithLittleToStore(t *testing.T) {
+	bubble(t, "", func(t *testing.T) {
+		h := start(t, newWorld(), Options{CheckpointBytes: 64 << 10})
+		for i := range 3 * segmentsMax {
+			h.commit(retainedOp(newMessage(fmt.Sprint(i), "x")))
+			h = h.kill(h.d.own.o)
+			synctest.Wait()
+			if files, bytes := len(h.w.names), h.w.used(); files > segmentsMax+5 || bytes > 5*allocateBytes/2 {
+				t.Fatalf("%d files of %d bytes after %d restarts", files, bytes, i+1)
+			}
+		}
+		same(t, "retained", len(h.st.bodies), 3*segmentsMax)
+	})
+}
+
+func TestMissingFirstSegmentIsSaid(t *testing.T) {
+	bubble(t, "", func(t *testing.T) {
+		h := start(t, newWorld(), Options{})
+		h.commit(retainedOp(newMessage("a", "x")))
+		first, _ := journalOf(t, h.w)
+		h = h.kill(Options{})
+		h.commit(retainedOp(newMessage("b", "x")))
+		w := h.w.kill()
+		delete(w.names, first)
+		h = h.after(w, Options{})
+		same(t, "retained", keysOf(h.st.bodies), []string{"r b"})
+		if len(h.log) != 1 || !strings.Contains(h.log[0], "1 records of the journal are missing") {
+			t.Errorf("said %q", h.log)
+		}
+	})
+}
+
+func TestMissingLastSegmentIsSaid(t *testing.T) {
+	f := func(name string, damage func(w *world, last string), log int) {
+		t.Helper()
+		bubble(t, name, func(t *testing.T) {
+			h := start(t, newWorld(), Options{})
+			h.commit(retainedOp(newMessage("a", "x")))
+			time.Sleep(time.Minute)
+			h = h.kill(Options{})
+			h.commit(retainedOp(newMessage("b", "x")))
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			w := h.w.kill()
+			last := ""
+			for _, name := range slices.Sorted(maps.Keys(w.names)) {
+				if _, ok := segmentNumber(name); ok {
+					last = name
+				}
+			}
+			damage(w, last)
+			h = h.after(w, Options{})
+			if len(h.log) != log || log > 0 && !strings.Contains(h.log[0], last+" is missing or empty") {
+				t.Errorf("said %q", h.log)
+			}
+			same(t, "retained", len(h.st.bodies), 2-log)
+			h.commit(retainedOp(newMessage("c", "x")))
+			time.Sleep(time.Minute)
+			h = h.kill(Options{})
+			same(t, "retained", len(h.st.bodies), 3-log)
+			if len(h.log) > 0 {
+				t.Errorf("the next start said %q", h.log)
+			}
+		})
+	}
+	f("there", func(*world, string) {}, 0)
+	f("missing", func(w *world, last string) { delete(w.names, last) }, 1)
+	f("empty", func(w *world, last string) { w.names[last].data = nil }, 1)
+	f("tail missing", func(w *world, _ string) { delete(w.names, tailName) }, 0)
+	f("tail damaged", func(w *world, _ string) { w.names[tailName].data[9] ^= 1 }, 0)
+}
+
+// slow is an engine whose changes wait until they are let through.
+type slow struct {
+	simEngine
+	pass chan struct{}
+}
+
+func (s slow) apply(changes []change) error {
+	<-s.pass
+	return s.simEngine.apply(changes)
+}
+
+// TestSyncFailsDuringACheckpoint lets a sync fail that takes an empty segment out of the journal while a checkpoint has it in hand: the
+// segments behind it must stay.
+func TestSyncFailsDuringACheckpoint(t *testing.T) {
+	bubble(t, "", func(t *testing.T) {
+		w := newWorld()
+		e := slow{simEngine{w}, make(chan struct{}, 100)}
+		e.pass <- struct{}{} // the first note in the engine
+		o := Options{CheckpointBytes: 8 << 10}
+		o.defaults()
+		d, err := openDisk(o, w, e, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := &harness{t: t, w: w, d: d, st: restored(t, d)}
+		fault := func(f func(op, name string) error) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.fault = f
+		}
+		writes := 0
+		fault(func(op, name string) error {
+			if op == "write" {
+				writes++
+			}
+			if op == "truncate" || op == "write" && writes == 2 { // the first segment gets its head only
+				return syscall.EIO
+			}
+			return nil
+		})
+		h.commit(retainedOp(newMessage("a", strings.Repeat("x", 100))))
+		time.Sleep(3 * time.Second)
+		fault(nil)
+		h.commit(retainedOp(newMessage("b", strings.Repeat("x", 9<<10))))
+		time.Sleep(3 * time.Second) // a checkpoint waits for the engine
+		h.commit(retainedOp(newMessage("c", "x")))
+		time.Sleep(3 * time.Second)
+		fault(failing("sync", 1, syscall.EIO))
+		h.commit(retainedOp(newMessage("d", "x")))
+		time.Sleep(3 * time.Second)
+		close(e.pass)
+		for i := range 20 {
+			h.commit(retainedOp(newMessage(fmt.Sprint(i), strings.Repeat("x", 2000))))
+			time.Sleep(3 * time.Second)
+		}
+		_ = d.Close()
+		st := start(t, w.kill(), Options{}).st
+		for _, name := range "abcd" {
+			if st.bodies["r "+string(name)] == nil {
+				t.Errorf("%c is lost", name)
+			}
 		}
 	})
 }

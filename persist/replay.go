@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 )
@@ -89,8 +90,9 @@ func (s *scanned) sound() bool { return len(s.holes) == 0 && s.torn == 0 }
 type replayed struct {
 	over overlay
 	last uint64 // number of the last record, also of one that was not used
-	// missing is how many records are not there between others.
-	missing uint64
+	// first is the number of the first record that the engine does not have; 0: there is none. missing is how many records are not
+	// there between that one and the last.
+	first, missing uint64
 	// body is the largest id of a body that was written.
 	body uint64
 	// ordered says that the numbers only grow from segment to segment.
@@ -135,8 +137,10 @@ func replay(segments []scanned, tried []bool, after uint64) replayed {
 	}
 	r := replayed{last: after, ordered: sorted}
 	for i := range order {
-		if r.last > 0 {
+		if i > 0 {
 			r.missing += order[i].number - r.last - 1
+		} else {
+			r.first = order[0].number
 		}
 		r.last = order[i].number
 	}
@@ -175,12 +179,16 @@ type recovered struct {
 	aside    uint64 // damaged files
 	// unusable is why nothing may be written: it could not be told from what is there.
 	unusable error
+	// gone says that the engine's records are not there any more.
+	gone bool
 }
 
 // recoverJournal reads all segments, sets damaged ones aside and repairs them. id is the identity as the engine has it; if that is
-// zero, it becomes that of the journal or a new one. after is the last record that is in the engine. The only error is that of a newer format.
-func recoverJournal(fs files, id *identity, after uint64, stamp string) (*recovered, error) {
+// zero, it becomes that of the journal or a new one. after is the last record that is in the engine; served tells whether that is
+// known. The only error is that of a newer format.
+func recoverJournal(fs files, id *identity, after uint64, served bool, stamp string) (*recovered, error) {
 	r := &recovered{}
+	made := served && *id == identity{} // the engine holds nothing
 	names, err := fs.list()
 	if err != nil {
 		r.unusable = fmt.Errorf("the directory cannot be read: %w", err)
@@ -220,6 +228,12 @@ func recoverJournal(fs files, id *identity, after uint64, stamp string) (*recove
 		partial := s.partial
 		*s = scan(s.segment, s.data, id.seed())
 		s.partial = partial
+	}
+	if made {
+		r.engineGone(fs, found, stamp)
+	}
+	for i := range found {
+		s := &found[i]
 		r.repair(fs, s, *id, stamp)
 		if len(s.records) == 0 {
 			continue
@@ -239,14 +253,45 @@ func recoverJournal(fs files, id *identity, after uint64, stamp string) (*recove
 		tried[i] = true
 	}
 	r.replayed = replay(found, tried, after)
+	if served && r.first > 0 && !r.gone {
+		r.missing += r.first - after - 1
+	}
 	if r.missing > 0 {
 		r.aside = max(r.aside, 1)
 		r.note("%d records of the journal are missing. What was written before and after them is used.", r.missing)
+	}
+	if served {
+		r.checkTail(fs, *id, after)
 	}
 	for _, s := range r.segments {
 		s.together = !r.ordered || r.aside > 0
 	}
 	return r, nil
+}
+
+// engineGone finds out whether an engine that holds nothing held something. What the journal says of it would then be dropped with the
+// next checkpoint, so the segments are kept, for the case that somebody brings the engine back.
+func (r *recovered) engineGone(fs files, found []scanned, stamp string) {
+	first := uint64(math.MaxUint64)
+	for i := range found {
+		if records := found[i].records; len(records) > 0 {
+			first = min(first, records[0].number)
+		}
+	}
+	if first == 1 || first == math.MaxUint64 {
+		return
+	}
+	r.gone = true
+	r.aside++
+	r.note("%s is missing or empty: what was moved there before record %d of the journal is not served. To bring it back, stop the broker, "+
+		"put the directory in its place, and the files damaged-%s-journal-… under their names in the place of the journal.", engineDir, first, stamp)
+	for i := range found {
+		name := segmentName(found[i].segment)
+		if err := keep(fs, "damaged-"+stamp+"-"+name, found[i].data[:max(found[i].end+found[i].torn, headBytes)]); err != nil {
+			r.unusable = fmt.Errorf("%s is missing or empty, and %s cannot be kept: %w", engineDir, name, err)
+			return
+		}
+	}
 }
 
 // guessIdentity takes what stands at its place in a damaged head, when records agree with it.
@@ -283,6 +328,9 @@ func (r *recovered) repair(fs files, s *scanned, id identity, stamp string) {
 	}
 	if headErr == nil && s.sound() && !s.partial {
 		if f, err := fs.open(name); err == nil {
+			if s.end < len(s.data) {
+				_ = f.truncate(int64(s.end)) // the room that was made in advance
+			}
 			_ = f.sync() // the process that wrote it may have ended before it did
 			_ = f.close()
 		}

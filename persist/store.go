@@ -18,7 +18,7 @@ type Options struct {
 	// MaxBytes is the size of the directory from which on OnTrouble says ErrMaxBytes; 0: none. Batches are stored all the same.
 	MaxBytes int64
 	// CheckpointBytes is by how much the journal grows before it is moved into the engine; 0: 8 MiB. Up to eight times that, the
-	// journal may grow while the engine falls behind.
+	// journal may grow while the engine falls behind. It is at most a sixteenth of MaxBytes.
 	CheckpointBytes int64
 	// OnTrouble is told why nothing can be stored, once, and nil when that is over. Any thread; it must not block.
 	OnTrouble func(error)
@@ -32,6 +32,7 @@ var ErrMaxBytes = errors.New("the stored state has reached persistence_max_bytes
 const (
 	syncIntervalDefault    = time.Second
 	checkpointBytesDefault = 8 << 20
+	checkpointBytesLeast   = 64 << 10 // where a small MaxBytes asks for less
 	engineDir              = "engine"
 )
 
@@ -65,7 +66,11 @@ func Open(o Options) (Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	e, notes, err := openBadger(filepath.Join(o.Dir, engineDir), badgerOptions{})
+	slack := int64(badgerSlack)
+	if o.MaxBytes > 0 {
+		slack = min(slack, max(o.MaxBytes/8, checkpointBytesLeast))
+	}
+	e, notes, err := openBadger(filepath.Join(o.Dir, engineDir), badgerOptions{slack: slack})
 	if made != nil {
 		err = made
 	} else if note != "" {
@@ -96,6 +101,9 @@ func (o *Options) defaults() {
 	if o.CheckpointBytes <= 0 {
 		o.CheckpointBytes = checkpointBytesDefault
 	}
+	if o.MaxBytes > 0 {
+		o.CheckpointBytes = min(o.CheckpointBytes, max(o.MaxBytes/16, checkpointBytesLeast))
+	}
 	if o.OnTrouble == nil {
 		o.OnTrouble = func(error) {}
 	}
@@ -110,7 +118,7 @@ type unusable struct{ err error }
 
 func (u unusable) apply([]change) error                             { return u.err }
 func (u unusable) each([]byte, func(key, value []byte) error) error { return nil }
-func (u unusable) tidy(<-chan struct{}) error                       { return nil }
+func (u unusable) tidy(<-chan struct{}, bool) error                 { return nil }
 func (u unusable) size() (disk, live int64)                         { return 0, 0 }
 func (u unusable) close() error                                     { return nil }
 
@@ -125,7 +133,8 @@ func openDisk(o Options, fs files, e engine, notes []string) (*Disk, error) {
 		notes = append(notes, fmt.Sprintf("The stored records cannot be read: %v.", err))
 	}
 	aside, known := uint64(len(notes)), id != identity{}
-	found, err := recoverJournal(fs, &id, through, stamp())
+	_, closed := e.(unusable)
+	found, err := recoverJournal(fs, &id, through, unread == nil && !closed, stamp())
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +151,7 @@ func openDisk(o Options, fs files, e engine, notes []string) (*Disk, error) {
 	d.keeper = keeper{
 		files: fs, engine: e, id: id, made: made, through: through,
 		orders: make(chan checkpoint, 1), results: make(chan checkpointed, 1), ended: make(chan struct{}),
-		inbound: map[string]struct{}{}, log: o.Log,
+		inbound: map[string]struct{}{}, log: o.Log, tidied: d.rouse,
 	}
 	if !known && found.unusable == nil { // a second copy of the identity, beside those in the journal
 		d.keeper.made = time.Now().Unix()

@@ -119,7 +119,11 @@ func TestFullDiskHoldsWhatItCannotStore(t *testing.T) {
 		w.mu.Lock()
 		w.space = w.used()
 		w.mu.Unlock()
-		big := h.commit(retainedOp(newMessage("b", strings.Repeat("x", allocateBytes))))
+		small := h.commit(retainedOp(newMessage("s", strings.Repeat("x", allocateBytes))))
+		if !*small || len(h.troubles) != 1 || !errors.Is(h.troubles[0], syscall.ENOSPC) {
+			t.Errorf("done %v, troubles %v, want that the reserve takes it and that this is a trouble", *small, h.troubles)
+		}
+		big := h.commit(retainedOp(newMessage("b", strings.Repeat("x", checkpointBytesDefault+allocateBytes))))
 		later := h.commit(retainedOp(newMessage("c", "later")))
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
@@ -142,7 +146,7 @@ func TestFullDiskHoldsWhatItCannotStore(t *testing.T) {
 			t.Errorf("troubles %v, want that it is over", h.troubles)
 		}
 		h = h.kill(Options{})
-		same(t, "topics", keysOf(h.st.bodies), []string{"r a", "r b", "r c"})
+		same(t, "topics", keysOf(h.st.bodies), []string{"r a", "r b", "r c", "r s"})
 		same(t, "said at the start", len(h.log), 0)
 	})
 }
@@ -284,7 +288,7 @@ func TestEngineThatFailsFillsTheJournalOnly(t *testing.T) {
 
 func TestDirectoryLargerThanAllowed(t *testing.T) {
 	bubble(t, "", func(t *testing.T) {
-		h := start(t, newWorld(), Options{MaxBytes: 14 << 20, CheckpointBytes: 1 << 20})
+		h := start(t, newWorld(), Options{MaxBytes: 13 << 20, CheckpointBytes: 1 << 20})
 		big := newMessage("big", strings.Repeat("x", 27<<18))
 		h.commit(retainedOp(big))
 		time.Sleep(time.Minute)
@@ -323,7 +327,9 @@ func TestCloseStoresWhatWasCommitted(t *testing.T) {
 	})
 	bubble(t, "on a disk that fails", func(t *testing.T) {
 		h := start(t, newWorld(), Options{})
+		h.w.mu.Lock()
 		h.w.fault = failing("write", 1000, syscall.EIO)
+		h.w.mu.Unlock()
 		h.d.Commit(&Batch{Ops: []Op{retainedOp(newMessage("a", "x"))}})
 		if err := h.d.Close(); !errors.Is(err, syscall.EIO) {
 			t.Errorf("Close: %v, want the disk's error", err)

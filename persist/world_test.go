@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io/fs"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -175,6 +176,15 @@ func (w *world) used() (n int64) {
 	return n
 }
 
+func (w *world) capacity() int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.space == 0 {
+		return math.MaxInt64
+	}
+	return w.space
+}
+
 type simFile struct {
 	w    *world
 	i    *inode
@@ -289,7 +299,7 @@ func (e simEngine) each(prefix []byte, visit func(key, value []byte) error) erro
 	return e.w.engine.each(prefix, visit)
 }
 
-func (e simEngine) tidy(<-chan struct{}) error { return nil }
+func (e simEngine) tidy(<-chan struct{}, bool) error { return nil }
 func (e simEngine) size() (disk, live int64) {
 	e.w.mu.Lock()
 	defer e.w.mu.Unlock()

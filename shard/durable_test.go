@@ -313,6 +313,38 @@ func TestRetainedOverARestart(t *testing.T) {
 	}
 }
 
+// TestARetainedMessageThatChangesTakesNoMoreMemory sets and clears one while the store stores nothing.
+func TestARetainedMessageThatChangesTakesNoMoreMemory(t *testing.T) {
+	for _, last := range []string{"", "last"} {
+		d := newDurable(t, 1, nil)
+		p := d.join("p", nil)
+		p.publish(0, "r", "stored", true)
+		d.rest()
+		st := &d.broker.shards[0].storage
+		for i := range 500 {
+			p.publish(0, "r", fmt.Sprint(i), true)
+			p.publish(0, "r", "", true)
+			d.settle()
+		}
+		p.publish(0, "r", last, true)
+		d.settle()
+		if n := len(st.urgent.Ops) + len(st.young.Ops) + len(st.old.Ops); n > 10 || st.bytes > 5000 {
+			t.Errorf("%d changes of %d bytes wait", n, st.bytes)
+		}
+		d.rest()
+		d.restart(1, time.Second)
+		want := int64(len(last) / 4)
+		if n := d.broker.retainedCount.Load(); n != want {
+			t.Errorf("%d retained messages, want %d", n, want)
+		}
+		watch := d.join("watch", nil)
+		watch.subscribe(0, "r")
+		if got := payloads(watch.take()); want == 1 && (len(got) != 1 || got[0] != last) {
+			t.Errorf("got %q", got)
+		}
+	}
+}
+
 func TestExpiryCountsTheTimeDown(t *testing.T) {
 	d := newDurable(t, 2, nil)
 	for _, id := range []string{"short", "long"} {

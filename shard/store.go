@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"cmp"
 	"slices"
 	"sort"
 	"strings"
@@ -79,9 +80,9 @@ type storage struct {
 	full               bool  // bytes was above storeBytes and is not below half of it since
 	agesAt             int64 // when the batches grow older; 0: nothing is in them
 
-	// retained has the puts of retained messages in batches that were not given away, so that a topic that changes often
-	// is in each once.
-	retained map[*Message]place
+	// retained has the changes of retained messages in batches that were not given away, by topic, so that a topic that changes
+	// often is in each once. A key is in the memory of the change's message.
+	retained map[string]place
 	receipts *receipt // unused ones
 	changing *receipt // of the SUBSCRIBE or UNSUBSCRIBE in hand
 	group    *group   // an unused one; may be nil
@@ -98,7 +99,7 @@ func (s *Shard) initStorage() {
 	if !st.waits {
 		st.lag = storeLagFast
 	}
-	st.retained = make(map[*Message]place)
+	st.retained = make(map[string]place)
 	st.urgent, st.young, st.old = s.newBatch(), s.newBatch(), s.newBatch()
 }
 
@@ -625,41 +626,46 @@ func (s *Shard) storesRetained(topic string) bool {
 // changeRetained stores m in place of old for a topic of this partition; either may be nil.
 func (s *Shard) changeRetained(old, m *Message, r *receipt) {
 	st := &s.storage
-	if old != nil {
-		if p, ok := st.retained[old]; ok {
-			delete(st.retained, old)
-			if b, op := s.open(p); b != nil && m != nil {
-				s.replaceRetained(b, op, p, m, r)
-				return
-			}
-		}
-		if m != nil {
-			s.change(s.batchFor(true), persist.Op{Kind: persist.None, Ref: -1, Message: old.Retain()}, nil)
+	if p, ok := st.retained[cmp.Or(m, old).Topic()]; ok {
+		if b, op := s.open(p); b != nil {
+			s.rewriteRetained(b, op, p, m, r)
+			return
 		}
 	}
 	if m == nil {
 		s.change(s.batchFor(true), persist.Op{Kind: persist.DeleteRetained, Ref: -1, Message: old.Retain()}, r)
 		return
 	}
-	st.retained[m] = s.change(s.batchFor(true), persist.Op{Kind: persist.PutRetained, Ref: 1, Expires: s.unixMilli(m.expiry), Message: m.Retain()}, r)
+	if old != nil {
+		s.change(s.batchFor(true), persist.Op{Kind: persist.None, Ref: -1, Message: old.Retain()}, nil)
+	}
+	st.retained[m.Topic()] = s.change(s.batchFor(true), persist.Op{Kind: persist.PutRetained, Ref: 1, Expires: s.unixMilli(m.expiry), Message: m.Retain()}, r)
 }
 
-// replaceRetained lets a newer message have the change of an older one on the same topic. Who waited for the older one
-// waits for the newer one: until then the disk has neither.
-func (s *Shard) replaceRetained(b *batch, op *persist.Op, p place, m *Message, r *receipt) {
-	at := int(p & placeLimit)
+// rewriteRetained lets the newest message of a topic, or that there is none, have the change of an earlier one, so that a topic
+// that changes while nothing can be stored takes no more memory. Who waited for the earlier one waits for the newest: until then
+// the disk has neither.
+func (s *Shard) rewriteRetained(b *batch, op *persist.Op, p place, m *Message, r *receipt) {
+	st, at := &s.storage, int(p&placeLimit)
 	if before := b.waiting[at]; before != nil {
 		b.late = append(b.late, before)
 	}
-	more := m.size() - op.Message.(*Message).size()
-	b.bytes += more
-	s.storage.bytes += more
-	op.Message.Release()
-	op.Message, op.Expires = m.Retain(), s.unixMilli(m.expiry)
+	was, size := op.Message.(*Message), changeSize(op)
+	delete(st.retained, was.Topic()) // the topic is in the message
+	if m == nil {
+		op.Kind, op.Ref, op.Expires = persist.DeleteRetained, 0, 0 // was, which was never stored, still says of what
+		st.retained[was.Topic()] = p
+	} else {
+		op.Kind, op.Ref, op.Expires, op.Message = persist.PutRetained, 1, s.unixMilli(m.expiry), m.Retain()
+		st.retained[m.Topic()] = p
+		was.Release()
+	}
+	size = changeSize(op) - size
+	b.bytes += size
+	st.bytes += size
 	if b.waiting[at] = r; r != nil {
 		r.pending.Add(1)
 	}
-	s.storage.retained[m] = p
 }
 
 // ungate lets deliveries go that waited for the store: PUBLISH, or PUBREL on the connection that sent PUBREC.

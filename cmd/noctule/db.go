@@ -104,16 +104,29 @@ func ownerOf(path string) (owner, error) {
 	return owner{int(s.Uid), int(s.Gid)}, nil
 }
 
-// take makes a file, or a directory with everything in it, the owner's when root runs this.
+// take makes a file, or what is in a directory and it, the owner's when root runs this: as far as it is root's, and under no other name,
+// because the owner may put links there meanwhile.
 func (o owner) take(path string) error {
 	if os.Geteuid() != 0 {
 		return nil
 	}
-	return filepath.WalkDir(path, func(name string, _ fs.DirEntry, err error) error {
+	root, err := os.OpenRoot(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	return fs.WalkDir(root.FS(), filepath.Base(path), func(name string, _ fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		return os.Lchown(name, o.uid, o.gid)
+		info, err := root.Lstat(name)
+		if err != nil {
+			return err
+		}
+		if s := info.Sys().(*syscall.Stat_t); s.Uid != 0 || !info.IsDir() && s.Nlink > 1 {
+			return nil
+		}
+		return root.Lchown(name, o.uid, o.gid)
 	})
 }
 
@@ -130,8 +143,8 @@ func importDB(w io.Writer, file, database string, replace bool) error {
 		return fmt.Errorf("%s exists; with --replace it is set aside", dir)
 	}
 	owned := dir // whose owner the new store gets
-	if !exists(dir) {
-		owned = filepath.Dir(dir)
+	for !exists(owned) {
+		owned = filepath.Dir(owned)
 	}
 	owner, err := ownerOf(owned)
 	if err != nil {
@@ -195,15 +208,38 @@ func exportDB(stdout io.Writer, file, format, output string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	w := stdout
-	if output != "" {
-		f, err := os.OpenFile(output, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-		if err != nil {
-			return fmt.Errorf("export: %w", err)
-		}
-		defer func() { err = errors.Join(err, f.Sync(), f.Close()) }()
-		w = f
+	if output == "" {
+		return export(stdout, store, format)
 	}
+	return writeWhole(output, func(w io.Writer) error { return export(w, store, format) })
+}
+
+// writeWhole lets write make a new file, which gets its name when all of it is on the disk.
+func writeWhole(path string, write func(io.Writer) error) error {
+	if exists(path) {
+		return fmt.Errorf("export: %s exists", path)
+	}
+	part := path + ".part"
+	f, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return fmt.Errorf("export: %w", err)
+	}
+	err = write(f)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(part, path)
+	}
+	if err != nil {
+		_ = os.Remove(part)
+		return fmt.Errorf("export: %w", err)
+	}
+	return nil
+}
+
+// export writes what a store holds.
+func export(w io.Writer, store persist.Store, format string) error {
 	buffered := bufio.NewWriterSize(w, 1<<20)
 	if format == "jsonl" {
 		j := mosquittodb.NewJSONL(buffered)
@@ -247,7 +283,9 @@ func checkDB(w io.Writer, file string) error {
 
 // tally counts what a store has.
 type tally struct {
-	messages, bytes, sessions, subscriptions, deliveries, inbound, retained int
+	messages, sessions, subscriptions, deliveries, inbound, retained int
+
+	bytes int64
 }
 
 // counted is a message of which only the store's mark is kept.
@@ -259,7 +297,7 @@ func (*counted) Release()              {}
 
 func (t *tally) Message(b *persist.Body) persist.Message {
 	t.messages++
-	t.bytes += len(b.Topic) + len(b.Props) + len(b.Payload)
+	t.bytes += int64(len(b.Topic) + len(b.Props) + len(b.Payload))
 	return &counted{}
 }
 func (t *tally) Session(*persist.Session)                             { t.sessions++ }

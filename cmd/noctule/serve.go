@@ -186,7 +186,7 @@ const sameSignal = time.Second
 
 func logStop(log *logging.Log, err error) {
 	if err != nil {
-		log.Logf(logging.Error, "Error: stop: %s", err)
+		logErrors(log, fmt.Errorf("stop: %w", err))
 	}
 }
 

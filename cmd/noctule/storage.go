@@ -86,6 +86,8 @@ func prepareStore(path, dir string, log *logging.Log) error {
 		log.Logf(logging.Warning, "Warning: %s was written after what the broker has in %s, which counts. To take the file instead, move that directory away.", path, dir)
 	case !have && kind == fileMosquitto:
 		return importFile(path, dir, log)
+	case !have && kind == fileNote:
+		log.Logf(logging.Warning, "Warning: there is no %s, for which %s stands, so the broker starts without what was stored.", dir, path)
 	case kind == fileOther:
 		log.Logf(logging.Warning, "Warning: %s is neither a database of Mosquitto's nor a note of this broker; it is left alone.", path)
 	}
@@ -143,15 +145,33 @@ func newer(file, dir string) bool {
 // importedMark is a file in the directory whose time is that of the import.
 const importedMark = "imported"
 
-// writeNote writes the note where no persistence file is.
+// writeNote writes the note where no persistence file is. It survives a power cut before its mark does: with the mark alone it
+// would seem to have been removed.
 func writeNote(path, dir string) error {
 	if exists(path) {
 		return nil
 	}
-	if err := os.WriteFile(path, fmt.Appendf(nil, noteText, filepath.Base(dir)), 0o600); err != nil {
+	if err := writeSynced(path, fmt.Appendf(nil, noteText, filepath.Base(dir))); err != nil {
 		return err
 	}
 	return os.WriteFile(filepath.Join(dir, noteMark), nil, 0o600)
+}
+
+// writeSynced writes a file that survives a power cut.
+func writeSynced(path string, text []byte) error {
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		return err
+	}
+	for _, name := range []string{path, filepath.Dir(path)} {
+		f, err := os.Open(name)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(f.Sync(), f.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // importFile makes the store of a database of Mosquitto's, which it leaves untouched. The directory gets its name when
@@ -162,6 +182,9 @@ func importFile(path, dir string, log *logging.Log) error {
 		return err
 	}
 	counts, damaged, err := importInto(path, making)
+	if err != nil {
+		_ = os.RemoveAll(making) // a full disk needs the room
+	}
 	for _, line := range damaged {
 		log.Logf(logging.Warning, "Warning: %s: %s", path, line)
 	}

@@ -110,6 +110,50 @@ func TestStoreSurvives(t *testing.T) {
 	}
 }
 
+// TestStoreThatIsGone takes the directory away and leaves the note.
+func TestStoreThatIsGone(t *testing.T) {
+	lines, dir, _ := stored(t)
+	cmd, _, _ := startLogging(t, lines...)
+	end(t, cmd, syscall.SIGTERM)
+	if err := os.RemoveAll(filepath.Join(dir, "mosquitto.db.noctule")); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []bool{true, false} {
+		cmd, _, log := startLogging(t, lines...)
+		end(t, cmd, syscall.SIGTERM)
+		if fileHas(log, "so the broker starts without what was stored")() != want {
+			t.Errorf("the log says so: %t, want %t", !want, want)
+		}
+	}
+}
+
+// TestExportToAFullDisk leaves nothing behind that could be taken for a whole export.
+func TestExportToAFullDisk(t *testing.T) {
+	lines, _, port := stored(t)
+	cmd, conf, _ := startLogging(t, lines...)
+	c := dialPort(t, "127.0.0.1", port)
+	connect(t, c, "writer")
+	if err := publishRetained(t, c, "topic", strings.Repeat("x", 100)); err != nil {
+		t.Fatal(err)
+	}
+	end(t, cmd, syscall.SIGTERM)
+	disk := t.TempDir()
+	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=4k,nr_inodes=10"); err != nil {
+		t.Skipf("a file system of its own needs the right to mount: %v", err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(disk, syscall.MNT_DETACH) })
+	writeFile(t, filepath.Join(disk, "other"), "x") // its one page
+	for _, format := range []string{"mosquitto", "jsonl"} {
+		status, _, stderr := result(t, "db", "export", "-c", conf, "--format", format, filepath.Join(disk, "out"))
+		if status == exitOK || !strings.Contains(stderr, "no space left") {
+			t.Errorf("%s: status %d, %q", format, status, stderr)
+		}
+		if names, _ := os.ReadDir(disk); len(names) != 1 {
+			t.Errorf("%s: left %v", format, names)
+		}
+	}
+}
+
 func TestSecondBrokerOfAStoreIsRefused(t *testing.T) {
 	lines, _, port := stored(t)
 	first, _, _ := startLogging(t, lines...)
@@ -184,6 +228,11 @@ func TestMosquittosDatabaseIsImported(t *testing.T) {
 	}
 	if status, out, stderr := result(t, "db", "import", "-c", conf, "--replace", back); status != exitOK || !strings.Contains(out, "Imported") {
 		t.Fatalf("import: status %d, %q %q", status, out, stderr)
+	}
+	elsewhere := filepath.Join(t.TempDir(), "noctule.conf")
+	writeFile(t, elsewhere, "persistence true\npersistence_location "+filepath.Join(t.TempDir(), "not", "there")+"/\n")
+	if status, out, stderr := result(t, "db", "import", "-c", elsewhere, back); status != exitOK || !strings.Contains(out, "Imported") {
+		t.Errorf("import into a new directory: status %d, %q %q", status, out, stderr)
 	}
 	keepsOwner(t, dir, conf, back)
 	status, out, stderr := result(t, "db", "export", "-c", conf, "--format", "jsonl")
